@@ -1,0 +1,307 @@
+"""A history: what every process asked and what it was told, as one immutable total order.
+
+Events are kept in columns; invocations are paired with their completions when a history is made,
+and a history that does not pair is refused. Reading and writing JSONL is here; judging is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from .errors import MalformedHistory
+
+Type = Literal["invoke", "ok", "fail", "info"]
+Phase = Literal["dry", "main", "final"]
+Completion = Literal["ok", "fail", "info"]
+
+TYPES: tuple[Type, ...] = ("invoke", "ok", "fail", "info")
+NEMESIS = "nemesis"
+FOREVER = np.iinfo(np.int64).max
+"""The return time of an operation that may still take effect."""
+
+MAX_LINE = 64 * 2**20
+"""Bytes that one line of a history may have."""
+
+_CODE: dict[str, int] = {name: code for code, name in enumerate(TYPES)}
+_INVOKE = _CODE["invoke"]
+_NEMESIS_PROCESS = -1
+_SPARSE = ("error", "node", "result", "phase", "attempts", "conn", "ext")
+
+
+class Op(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One event of a history: an invocation, a completion, or something the nemesis did.
+
+    `time` is in nanoseconds since the start of the run, -1 where it is not known. `value` of a
+    completion is the invocation's with what was read filled in; `result` is any other answer.
+    `conn` is the backend's own name for the connection; `ext` is open (token, LSN, lease ...).
+    """
+
+    index: int = -1
+    time: int = -1
+    process: int | Literal["nemesis"]
+    type: Type
+    f: str
+    value: Any = None
+    error: str | None = None
+    node: str | None = None
+    result: Any = None
+    phase: Phase | None = None
+    attempts: int | None = None
+    conn: str | int | None = None
+    ext: dict[str, Any] | None = None
+
+
+class Operation(NamedTuple):
+    """An invocation together with its completion, as checkers want it.
+
+    `ret` is `FOREVER` unless the operation is `ok` or `fail`. `value` is the completion's where
+    there is one, `asked` the invocation's. `end` is the completion's index, -1 without one.
+    """
+
+    index: int
+    end: int
+    process: int
+    type: Completion
+    f: str
+    asked: Any
+    value: Any
+    result: Any
+    error: str | None
+    call: int
+    ret: int
+    phase: Phase | None
+    ext: Mapping[str, Any]
+
+
+class History:
+    """An immutable total order of events in columns, each invocation paired with its completion.
+
+    `time` (int64, ns), `process` (int32, -1 is the nemesis), `type` (int8, an index of `TYPES`),
+    `f` (int16, an index of `functions`) and `pair` (int32, the other event of the operation, -1
+    where there is none) are numpy columns of equal length. `meta` holds the parameters of the run
+    (ttl, initial values, faults asked for ...) that checkers need.
+    """
+
+    __slots__ = ("_sparse", "_values", "f", "functions", "meta", "pair", "process", "time", "type")
+
+    def __init__(
+        self,
+        ops: Iterable[Op],
+        *,
+        meta: Mapping[str, Any] | None = None,
+        source: str = "history",
+    ) -> None:
+        """Take events in their total order; raise `MalformedHistory` where they do not pair."""
+        events = list(ops)
+        names: dict[str, int] = {}
+        self.time: npt.NDArray[np.int64] = np.array([op.time for op in events], dtype=np.int64)
+        self.process: npt.NDArray[np.int32] = np.array(
+            [_NEMESIS_PROCESS if op.process == NEMESIS else op.process for op in events],
+            dtype=np.int32,
+        )
+        self.type: npt.NDArray[np.int8] = np.array([_CODE[op.type] for op in events], dtype=np.int8)
+        self.f: npt.NDArray[np.int16] = np.array(
+            [names.setdefault(op.f, len(names)) for op in events], dtype=np.int16
+        )
+        self.functions = tuple(names)
+        self._values = [op.value for op in events]
+        self._sparse = {
+            name: {i: v for i, op in enumerate(events) if (v := getattr(op, name)) is not None}
+            for name in _SPARSE
+        }
+        self.meta: Mapping[str, Any] = dict(meta or {})
+        self.pair: npt.NDArray[np.int32] = _pair(events, source)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __iter__(self) -> Iterator[Op]:
+        return (self[i] for i in range(len(self)))
+
+    def __getitem__(self, index: int) -> Op:
+        """The event at `index`, put together again from the columns."""
+        process = int(self.process[index])
+        return Op(
+            index=index,
+            time=int(self.time[index]),
+            process=NEMESIS if process == _NEMESIS_PROCESS else process,
+            type=TYPES[self.type[index]],
+            f=self.functions[self.f[index]],
+            value=self._values[index],
+            **{name: column[index] for name, column in self._sparse.items() if index in column},
+        )
+
+    def operation(self, index: int) -> Operation:
+        """The operation whose invocation or completion stands at `index`."""
+        if self.type[index] != _INVOKE and self.pair[index] >= 0:
+            index = int(self.pair[index])
+        end = int(self.pair[index])
+        kind: Any = TYPES[self.type[end]] if end >= 0 else "info"
+        timed = bool(self.time[index] >= 0)
+        call = int(self.time[index]) if timed else index
+        ret = FOREVER if kind == "info" else int(self.time[end]) if timed else end
+        sparse = self._sparse
+        asked = self._values[index]
+        return Operation(
+            index=index,
+            end=end,
+            process=int(self.process[index]),
+            type=kind,
+            f=self.functions[self.f[index]],
+            asked=asked,
+            value=asked if end < 0 or kind == "info" else self._values[end],
+            result=sparse["result"].get(end),
+            error=sparse["error"].get(end),
+            call=call,
+            ret=ret,
+            phase=sparse["phase"].get(index),
+            ext=sparse["ext"].get(end) or sparse["ext"].get(index) or {},
+        )
+
+    def operations(self, *functions: str) -> Iterator[Operation]:
+        """Every client operation in the order of invocation; only those of `functions` if given."""
+        chosen = self.invocations()
+        if functions:
+            codes = [i for i, name in enumerate(self.functions) if name in functions]
+            chosen = chosen[np.isin(self.f[chosen], codes)]
+        return (self.operation(int(i)) for i in chosen)
+
+    def invocations(self) -> npt.NDArray[np.int64]:
+        """The indices of the clients' invocations."""
+        return np.flatnonzero((self.type == _INVOKE) & (self.process != _NEMESIS_PROCESS))
+
+    def nemesis(self) -> Iterator[Op]:
+        """The nemesis's events."""
+        return (self[int(i)] for i in np.flatnonzero(self.process == _NEMESIS_PROCESS))
+
+    def with_meta(self, **more: Any) -> History:
+        """The same events with more known about the run."""
+        other = object.__new__(History)
+        for name in History.__slots__:
+            setattr(other, name, getattr(self, name))
+        other.meta = {**self.meta, **more}
+        return other
+
+
+def _pair(events: Sequence[Op], source: str) -> npt.NDArray[np.int32]:
+    """Pair each completion with its process's open invocation, refusing what cannot be."""
+    pair = np.full(len(events), -1, dtype=np.int32)
+    open_at: dict[int, int] = {}
+    last: dict[int, int] = {}
+    for i, op in enumerate(events):
+        if not isinstance(op.process, int):
+            continue
+        if op.process < 0:
+            raise MalformedHistory(
+                f"a process is a number from 0 or 'nemesis', not {op.process}",
+                source=source,
+                line=i + 1,
+            )
+        if op.time < last.get(op.process, -1):
+            raise MalformedHistory(
+                f"time runs backwards within process {op.process}: "
+                f"{op.time} ns after {last[op.process]} ns",
+                source=source,
+                line=i + 1,
+            )
+        last[op.process] = op.time
+        if op.type == "invoke":
+            _open(open_at, op, i, events, source)
+        else:
+            start = open_at.pop(op.process, None)
+            _check_close(op, start, i, events, source)
+            if start is not None:
+                pair[start], pair[i] = i, start
+    return pair
+
+
+def _open(open_at: dict[int, int], op: Op, i: int, events: Sequence[Op], source: str) -> None:
+    assert_process = op.process
+    if isinstance(assert_process, int):
+        if assert_process in open_at:
+            earlier = events[open_at[assert_process]]
+            raise MalformedHistory(
+                f"process {op.process} invokes {op.f!r} while its {earlier.f!r} is still open: "
+                "a process does one thing at a time",
+                source=source,
+                line=i + 1,
+            )
+        open_at[assert_process] = i
+
+
+def _check_close(op: Op, start: int | None, i: int, events: Sequence[Op], source: str) -> None:
+    if start is None:
+        raise MalformedHistory(
+            f"{op.type!r} of {op.f!r} by process {op.process} completes nothing: "
+            "that process has no open invocation",
+            source=source,
+            line=i + 1,
+        )
+    if events[start].f != op.f:
+        raise MalformedHistory(
+            f"{op.type!r} of {op.f!r} by process {op.process} completes "
+            f"an invocation of {events[start].f!r}",
+            source=source,
+            line=i + 1,
+        )
+
+
+# --- JSONL ---------------------------------------------------------------------------------------
+
+_decoder = msgspec.json.Decoder(Op)
+_encoder = msgspec.json.Encoder()
+
+
+def encode_op(op: Op) -> bytes:
+    """One event as a line of JSONL, its newline included."""
+    return _encoder.encode(op) + b"\n"
+
+
+def decode_lines(data: bytes, *, source: str) -> list[Op]:
+    """Decode JSONL; drop a torn last line, refuse anything else that is malformed."""
+    lines = data.split(b"\n")
+    torn = lines.pop()
+    ops: list[Op] = []
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            ops.append(_decode(line, source, number))
+    if torn.strip():
+        try:
+            ops.append(_decode(torn, source, len(lines) + 1))
+        except MalformedHistory:
+            pass
+    return ops
+
+
+def _decode(line: bytes, source: str, number: int) -> Op:
+    if len(line) > MAX_LINE:
+        raise MalformedHistory(
+            f"the line has {len(line) / 2**20:.0f} MB; "
+            f"at most {MAX_LINE // 2**20} MB were expected",
+            source=source,
+            line=number,
+        )
+    try:
+        return _decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        text = line[:80].decode("utf-8", "backslashreplace")
+        raise MalformedHistory(
+            f"{error} in {text!r}{'…' if len(line) > 80 else ''}", source=source, line=number
+        ) from None
+
+
+def read_jsonl(path: Path, *, meta: Mapping[str, Any] | None = None) -> History:
+    """Read a history from a JSONL file; raise `MalformedHistory` with line and reason."""
+    return History(decode_lines(path.read_bytes(), source=str(path)), meta=meta, source=str(path))
+
+
+def write_jsonl(history: Iterable[Op], path: Path) -> None:
+    """Write a history as JSONL, one event a line."""
+    with path.open("wb") as file:
+        file.writelines(encode_op(op) for op in history)
