@@ -1,12 +1,12 @@
 """Every error that Dokkaebi raises on purpose, and the exit code each one means.
 
-    DokkaebiError
-    ├── UsageError          2   what was asked for makes no sense
-    │   └── MalformedHistory    a history file that cannot be read, with line and reason
-    ├── Broken              4   the harness, a server or the strategy broke; no promise was judged
-    │   └── StrategyBroken      the user's own traceback stands in `.traceback`
-    ├── Unavailable         5   nothing could run: a server or a power is missing here
-    └── Failed                  raised by strategies: this operation certainly did not happen
+DokkaebiError
+├── UsageError          2   what was asked for makes no sense
+│   └── MalformedHistory    a history file that cannot be read, with line and reason
+├── Broken              4   the harness, a server or the strategy broke; no promise was judged
+│   └── StrategyBroken      the user's own traceback stands in `.traceback`
+├── Unavailable         5   nothing could run: a server or a power is missing here
+└── Failed                  raised by strategies: this operation certainly did not happen
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal
 
 import msgspec
 import numpy as np
@@ -21,7 +21,7 @@ Phase = Literal["dry", "main", "final"]
 Completion = Literal["ok", "fail", "info"]
 
 TYPES: tuple[Type, ...] = ("invoke", "ok", "fail", "info")
-NEMESIS = "nemesis"
+NEMESIS: Final = "nemesis"
 FOREVER = np.iinfo(np.int64).max
 """The return time of an operation that may still take effect."""
 
@@ -57,7 +57,7 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ext: dict[str, Any] | None = None
 
 
-class Operation(NamedTuple):
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """An invocation together with its completion, as checkers want it.
 
     `ret` is `FOREVER` unless the operation is `ok` or `fail`. `value` is the completion's where
@@ -192,7 +192,7 @@ class History:
 def _pair(events: Sequence[Op], source: str) -> npt.NDArray[np.int32]:
     """Pair each completion with its process's open invocation, refusing what cannot be."""
     pair = np.full(len(events), -1, dtype=np.int32)
-    open_at: dict[int, int] = {}
+    open_at: dict[int | str, int] = {}
     last: dict[int, int] = {}
     for i, op in enumerate(events):
         if not isinstance(op.process, int):
@@ -221,18 +221,16 @@ def _pair(events: Sequence[Op], source: str) -> npt.NDArray[np.int32]:
     return pair
 
 
-def _open(open_at: dict[int, int], op: Op, i: int, events: Sequence[Op], source: str) -> None:
-    assert_process = op.process
-    if isinstance(assert_process, int):
-        if assert_process in open_at:
-            earlier = events[open_at[assert_process]]
-            raise MalformedHistory(
-                f"process {op.process} invokes {op.f!r} while its {earlier.f!r} is still open: "
-                "a process does one thing at a time",
-                source=source,
-                line=i + 1,
-            )
-        open_at[assert_process] = i
+def _open(open_at: dict[int | str, int], op: Op, i: int, events: Sequence[Op], source: str) -> None:
+    if op.process in open_at:
+        earlier = events[open_at[op.process]]
+        raise MalformedHistory(
+            f"process {op.process} invokes {op.f!r} while its {earlier.f!r} is still open: "
+            "a process does one thing at a time",
+            source=source,
+            line=i + 1,
+        )
+    open_at[op.process] = i
 
 
 def _check_close(op: Op, start: int | None, i: int, events: Sequence[Op], source: str) -> None:
