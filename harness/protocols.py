@@ -22,11 +22,15 @@ from .verdict import Verdict
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """An operation that a generator wants carried out."""
+    """An operation that a generator wants carried out.
+
+    `hint` is what the session needs to know and the history does not.
+    """
 
     f: str
     value: Any = None
     ext: dict[str, Any] | None = None
+    hint: Any = None
 
 
 class Rest(msgspec.Struct, frozen=True):
@@ -88,6 +92,8 @@ class Workload(Protocol):
     """
 
     name: ClassVar[str]
+    functions: ClassVar[frozenset[str]]
+    """The `f` of its operations."""
     methods: ClassVar[tuple[str, ...]]
     """What a strategy must implement."""
     traits: ClassVar[tuple[str, ...]]
@@ -187,6 +193,9 @@ class Client(Protocol):
 
     def suspicions(self) -> Sequence[str]:
         """What makes an `ok` of this operation suspicious (a COMMIT answered with ROLLBACK ...)."""
+
+    def left_open(self) -> bool:
+        """Whether a transaction is open on this connection right now."""
 
     def settle(self) -> Any:
         """Roll back what the operation left open; True if there was something. *Maybe awaitable.*

@@ -81,7 +81,9 @@ class Tracer:
 
     def drain(self) -> list[tuple[Any, ...]]:
         """Take the rows recorded so far."""
-        rows, self._rows = self._rows, []
+        # Cut, not swapped: the worker's thread may be about to append to this very list.
+        rows = self._rows[:]
+        del self._rows[: len(rows)]
         return rows
 
 

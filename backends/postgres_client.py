@@ -1,0 +1,442 @@
+"""The worker's side of PostgreSQL: psycopg's own connections, recording what they send.
+
+`ctx.postgres` is a `psycopg.Connection` (`AsyncConnection`) in every respect but one: on an
+autocommit connection, a `commit()` that would silently do nothing raises.
+
+Two private names of psycopg are used, both in `_Recording`: `_exec_command`, through which it
+sends its own BEGIN, COMMIT, ROLLBACK and SAVEPOINT, and `_num_transactions`, to tell the implicit
+BEGIN. Whatever reaches the server by another way passes the public `wait` and counts as a write.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import socket
+import threading
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from time import monotonic_ns
+from typing import Any
+
+import psycopg
+from psycopg import pq, sql
+
+from ..harness.errors import Broken, UsageError
+from ..harness.protocols import Client, ClientOptions
+from ..harness.trace import MAX_ROWS
+from .postgres_errors import reason
+from .postgres_ledger import BAD, IDLE, Ledger
+from .postgres_statements import Kind, kind_of
+
+_TUPLES = pq.ExecStatus.TUPLES_OK
+_MOST_COLUMNS = 20
+# The driver's generators that send nothing but `_exec_command`s, or only read what comes.
+_LABELLED = frozenset(
+    """_commit_gen _rollback_gen _enter_gen _exit_gen _set_autocommit_gen _sync_gen _fetch_gen
+    _set_isolation_level_gen _set_read_only_gen _set_deferrable_gen _tpc_begin_gen
+    _tpc_prepare_gen _tpc_finish_gen notifies""".split()
+)
+
+
+def open_client(arguments: Mapping[str, Any], options: ClientOptions) -> Any:
+    """Connect; a `Client`, or an awaitable of one where asynchronous clients were asked for."""
+    given = dict(arguments)
+    node = given.pop("node", "postgres")
+    given.setdefault("connect_timeout", max(2, math.ceil(options.timeout_s)))
+    dsn = given.pop("dsn")
+    ledger = Ledger(options.tracer, node)
+    autocommit = bool(options.autocommit)
+    if options.asynchronous:
+        return _open_async(dsn, given, ledger, autocommit)
+    connection = TracedConnection.connect(dsn, autocommit=autocommit, **given)
+    return PostgresClient(_adopt(connection, TracedCursor, TracedServerCursor, ledger), ledger)
+
+
+async def _open_async(dsn: str, given: dict[str, Any], ledger: Ledger, autocommit: bool) -> Client:
+    connection = await TracedAsyncConnection.connect(dsn, autocommit=autocommit, **given)
+    _adopt(connection, TracedAsyncCursor, TracedAsyncServerCursor, ledger)
+    return AsyncPostgresClient(connection, ledger)
+
+
+def _adopt(connection: Any, cursor: type, server_cursor: type, ledger: Ledger) -> Any:
+    connection.ledger = ledger
+    connection.cursor_factory = cursor
+    connection.server_cursor_factory = server_cursor
+    connection.add_notice_handler(ledger.notice)
+    return connection
+
+
+# --- what connections and cursors share ----------------------------------------------------------
+
+
+class _Recording:
+    """Records the driver's own commands; mixed into both kinds of connection."""
+
+    ledger: Ledger
+    pgconn: pq.abc.PGconn
+    autocommit: bool
+
+    def _exec_command(self, command: Any, *args: Any, **kwargs: Any) -> Any:
+        ledger = self.ledger
+        text = _text(command, self)
+        kind = kind_of(text)
+        if kind is Kind.BEGIN and not self._num_transactions:  # type: ignore[attr-defined]
+            text += " -- implicit"
+        started = monotonic_ns()
+        try:
+            send = super()._exec_command(command, *args, **kwargs)  # type: ignore[misc]
+            result = yield from send
+        except BaseException as error:
+            _failed(self, kind, text, None, started, error)
+            raise
+        ended = ledger.mark = monotonic_ns()
+        if result is None:
+            ledger.queued(kind, self.autocommit)
+            tag = None
+        else:
+            tag = result.command_status
+            ledger.answered(kind, tag, self.pgconn.transaction_status)
+        ledger.tracer.record(ledger.node, text, None, started, ended, tag)
+        return result
+
+    def _refuse_void(self, method: str) -> None:
+        """Raise where the driver would return without doing anything."""
+        if self.autocommit and self.pgconn.transaction_status == IDLE:
+            raise UsageError(
+                f"{method}() on an autocommit connection with no open transaction does nothing: "
+                "every statement was its own transaction. Set `autocommit = False` on the class, "
+                f"open a transaction, or leave {method}() out."
+            )
+
+
+def _text(query: Any, connection: Any) -> str:
+    """The statement as text; what cannot be told (a template string) as its repr."""
+    if isinstance(query, str):
+        return query
+    if isinstance(query, bytes):
+        return query.decode("utf-8", "replace")
+    if isinstance(query, sql.Composable):
+        return query.as_string(connection)
+    return f"{query!r}"
+
+
+def _answered(cursor: Any, text: str, args: Any, started: int) -> None:
+    """Record a statement that went well, with its first rows; the user's cursor stays as it is."""
+    ended = monotonic_ns()
+    connection = cursor._conn
+    ledger: Ledger = connection.ledger
+    if ledger.mark > started:
+        started = ledger.mark
+    result = cursor.pgresult
+    kind = kind_of(text)
+    got: Any
+    if result is None:  # pipeline mode, or executemany
+        tag = got = None
+        ledger.queued(kind, connection.autocommit)
+    else:
+        tag = result.command_status
+        got = _rows(result) if result.status == _TUPLES else tag
+        ledger.answered(kind, tag, cursor._pgconn.transaction_status)
+    ledger.tracer.record(ledger.node, text, args, started, ended, got)
+
+
+def _rows(result: Any) -> list[Any]:
+    get = result.get_value
+    columns = range(min(result.nfields, _MOST_COLUMNS))
+    count = result.ntuples
+    if count <= MAX_ROWS:
+        return [[get(row, column) for column in columns] for row in range(count)]
+    rows: list[Any] = [[get(row, column) for column in columns] for row in range(MAX_ROWS)]
+    return [*rows, f"… {count} rows"]
+
+
+def _failed(
+    connection: Any, kind: Kind, text: str, args: Any, started: int, error: BaseException
+) -> None:
+    ended = monotonic_ns()
+    ledger: Ledger = connection.ledger
+    pgconn = connection.pgconn
+    ledger.failed(kind, error, pgconn.transaction_status, pgconn.status)
+    ledger.tracer.record(
+        ledger.node, text, args, max(started, ledger.mark), ended, None, describe(error)
+    )
+
+
+def describe(error: BaseException) -> str:
+    """An error in one line: its SQLSTATE, where it has one, and the server's first line."""
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    state = getattr(error, "sqlstate", None)
+    return f"{state}: {first}" if state else f"{type(error).__name__}: {first}"
+
+
+def _several(parameters: Any) -> Any:
+    # An iterator is the driver's to consume.
+    return list(parameters[:MAX_ROWS]) if isinstance(parameters, Sequence) else "…"
+
+
+# --- sync ----------------------------------------------------------------------------------------
+
+
+class TracedConnection(_Recording, psycopg.Connection[Any]):
+    """`psycopg.Connection` that records what it sends."""
+
+    def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
+        """As psycopg's; what no label is known for counts as a write."""
+        if self.ledger.inside or gen.__name__ in _LABELLED:
+            return super().wait(gen, *args, **kwargs)
+        try:
+            return super().wait(gen, *args, **kwargs)
+        finally:
+            self.ledger.unlabelled(self.pgconn.transaction_status)
+
+    def commit(self) -> None:
+        """As psycopg's; raises where it would silently do nothing."""
+        self._refuse_void("commit")
+        super().commit()
+
+    def rollback(self) -> None:
+        """As psycopg's; raises where it would silently do nothing."""
+        self._refuse_void("rollback")
+        super().rollback()
+
+
+class _CursorRecording:
+    """What the sync cursors share."""
+
+    __slots__ = ()
+    _conn: Any
+
+    def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
+        """As psycopg's, recorded."""
+        text = query if type(query) is str else _text(query, self._conn)
+        ledger = self._conn.ledger
+        ledger.inside = True
+        started = monotonic_ns()
+        try:
+            super().execute(query, params, **options)  # type: ignore[misc]
+        except BaseException as error:
+            _failed(self._conn, kind_of(text), text, params, started, error)
+            raise
+        finally:
+            ledger.inside = False
+        _answered(self, text, params, started)
+        return self
+
+    def executemany(self, query: Any, params_seq: Any, **options: Any) -> Any:
+        """As psycopg's, recorded as one step."""
+        with _Labelled(self, query, _several(params_seq)):
+            super().executemany(query, params_seq, **options)  # type: ignore[misc]
+
+
+class _Labelled:
+    """Around a call that sends one statement in several messages: one step in the trace."""
+
+    def __init__(self, cursor: Any, query: Any, args: Any) -> None:
+        self._cursor, self._args = cursor, args
+        self._text = _text(query, cursor._conn)
+        self._ledger: Ledger = cursor._conn.ledger
+        self._started = monotonic_ns()
+
+    def __enter__(self) -> None:
+        self._ledger.inside = True
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        self._ledger.inside = False
+        if error is None:
+            _answered(self._cursor, self._text, self._args, self._started)
+            return
+        does = kind_of(self._text)
+        # An earlier message of a batch may have been committed on its own.
+        does = Kind.ESCAPES if does is not Kind.READ and not self._ledger.open else does
+        _failed(self._cursor._conn, does, self._text, self._args, self._started, error)
+
+
+class TracedCursor(_CursorRecording, psycopg.Cursor[Any]):
+    """`psycopg.Cursor` that records what it sends."""
+
+    __slots__ = ()
+
+    def stream(self, query: Any, params: Any = None, **options: Any) -> Iterator[Any]:
+        """As psycopg's, recorded as one step."""
+        with _Labelled(self, query, params):
+            yield from super().stream(query, params, **options)
+
+    @contextlib.contextmanager
+    def copy(self, statement: Any, params: Any = None, **options: Any) -> Iterator[Any]:
+        """As psycopg's, recorded as one step."""
+        with _Labelled(self, statement, params), super().copy(statement, params, **options) as copy:
+            yield copy
+
+
+class TracedServerCursor(_CursorRecording, psycopg.ServerCursor[Any]):
+    """`psycopg.ServerCursor` whose DECLARE is recorded; its FETCHes are only accounted for."""
+
+    __slots__ = ()
+
+
+# --- async ---------------------------------------------------------------------------------------
+
+
+class TracedAsyncConnection(_Recording, psycopg.AsyncConnection[Any]):
+    """`psycopg.AsyncConnection` that records what it sends."""
+
+    async def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
+        """As psycopg's; what no label is known for counts as a write."""
+        if self.ledger.inside or gen.__name__ in _LABELLED:
+            return await super().wait(gen, *args, **kwargs)
+        try:
+            return await super().wait(gen, *args, **kwargs)
+        finally:
+            self.ledger.unlabelled(self.pgconn.transaction_status)
+
+    async def commit(self) -> None:
+        """As psycopg's; raises where it would silently do nothing."""
+        self._refuse_void("commit")
+        await super().commit()
+
+    async def rollback(self) -> None:
+        """As psycopg's; raises where it would silently do nothing."""
+        self._refuse_void("rollback")
+        await super().rollback()
+
+
+class _AsyncCursorRecording:
+    """What the async cursors share."""
+
+    __slots__ = ()
+    _conn: Any
+
+    async def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
+        """As psycopg's, recorded."""
+        with _Labelled(self, query, params):
+            await super().execute(query, params, **options)  # type: ignore[misc]
+        return self
+
+    async def executemany(self, query: Any, params_seq: Any, **options: Any) -> Any:
+        """As psycopg's, recorded as one step."""
+        with _Labelled(self, query, _several(params_seq)):
+            await super().executemany(query, params_seq, **options)  # type: ignore[misc]
+
+
+class TracedAsyncCursor(_AsyncCursorRecording, psycopg.AsyncCursor[Any]):
+    """`psycopg.AsyncCursor` that records what it sends."""
+
+    __slots__ = ()
+
+    async def stream(self, query: Any, params: Any = None, **options: Any) -> AsyncIterator[Any]:
+        """As psycopg's, recorded as one step."""
+        with _Labelled(self, query, params):
+            async for row in super().stream(query, params, **options):
+                yield row
+
+    @contextlib.asynccontextmanager
+    async def copy(self, statement: Any, params: Any = None, **options: Any) -> AsyncIterator[Any]:
+        """As psycopg's, recorded as one step."""
+        with _Labelled(self, statement, params):
+            async with super().copy(statement, params, **options) as copy:
+                yield copy
+
+
+class TracedAsyncServerCursor(_AsyncCursorRecording, psycopg.AsyncServerCursor[Any]):
+    """`psycopg.AsyncServerCursor` whose DECLARE is recorded."""
+
+    __slots__ = ()
+
+
+# --- the client ----------------------------------------------------------------------------------
+
+
+class _Base:
+    """What both kinds of client share."""
+
+    def __init__(self, handle: Any, ledger: Ledger) -> None:
+        self.handle = handle
+        self.conn: str | int | None = handle.info.backend_pid
+        self._ledger = ledger
+        self._guard = threading.Lock()
+        # A descriptor of our own: the driver's may be closed, and its number taken, at any time.
+        self._socket: socket.socket | None = socket.socket(fileno=os.dup(handle.fileno()))
+
+    def begin(self) -> None:
+        """A new operation starts."""
+        self._ledger.forget()
+
+    def definite(self, error: BaseException) -> bool:
+        """Whether this error is in PostgreSQL's table of definite errors."""
+        return isinstance(error, psycopg.Error) and reason(error.sqlstate) is not None
+
+    def may_have_written(self) -> bool:
+        """Whether this operation may have written for good."""
+        return self._ledger.may_have_written()
+
+    def suspicions(self) -> Sequence[str]:
+        """What makes an `ok` of this operation suspicious."""
+        return self._ledger.suspicions
+
+    def shutdown(self) -> None:
+        """Shut the socket down: a call that waits on it raises at once."""
+        with self._guard:
+            if self._socket is not None:
+                try:
+                    self._socket.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass  # it is shut already
+
+    def _must_roll_back(self) -> bool:
+        status = self.handle.pgconn.transaction_status
+        if status == IDLE:
+            return False
+        if status in (pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR):
+            return True
+        raise Broken(f"the connection is {pq.TransactionStatus(status).name}, not idle")
+
+    def _let_go(self) -> None:
+        with self._guard:
+            if self._socket is not None:
+                self._socket.close()
+                self._socket = None
+
+
+class PostgresClient(_Base):
+    """A traced `psycopg.Connection`."""
+
+    def settle(self) -> bool:
+        """Roll back what the operation left open; True if there was something."""
+        if not self._must_roll_back():
+            return False
+        self.handle.rollback()
+        return True
+
+    def close(self) -> None:
+        """Close the connection, unless a stuck call still uses it: then only its socket."""
+        # The lock is held while a call waits; freeing the connection under it would crash libpq.
+        if not self.handle.lock.acquire(timeout=0):
+            self.shutdown()
+            if not self.handle.lock.acquire(timeout=1.0):
+                self._let_go()
+                return
+        try:
+            self.handle.close()
+        finally:
+            self.handle.lock.release()
+        self._let_go()
+
+
+class AsyncPostgresClient(_Base):
+    """A traced `psycopg.AsyncConnection`."""
+
+    async def settle(self) -> bool:
+        """Roll back what the operation left open; True if there was something."""
+        if not self._must_roll_back():
+            return False
+        await self.handle.rollback()
+        return True
+
+    async def close(self) -> None:
+        """Close the connection, unless a stuck call still uses it: then only its socket."""
+        if self.handle.lock.locked():
+            self.shutdown()
+        else:
+            await self.handle.close()
+        self._let_go()

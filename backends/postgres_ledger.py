@@ -1,0 +1,149 @@
+"""The account of one PostgreSQL connection: what this operation may have written for good.
+
+It follows what was sent and what the server answered. In doubt it says that something may have
+been written: that makes an operation `info`, never wrong.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from psycopg import Error, pq
+
+from ..harness.trace import Tracer
+from .postgres_statements import Kind
+
+IDLE = pq.TransactionStatus.IDLE
+BAD = pq.ConnStatus.BAD
+
+
+class Ledger:
+    """Follows one connection; `forget` at the beginning of each operation."""
+
+    __slots__ = (
+        "inside",
+        "lost",
+        "mark",
+        "node",
+        "open",
+        "open_writes",
+        "suspicions",
+        "tracer",
+        "warnings",
+        "wrote",
+    )
+
+    def __init__(self, tracer: Tracer, node: str) -> None:
+        self.tracer = tracer
+        self.node = node
+        self.inside = False
+        """A labelled call is under way, so that what goes over the wire is accounted for."""
+        self.mark = 0
+        """When the last of the driver's own commands ended: an implicit BEGIN, mostly."""
+        self.open = False
+        """A transaction block is open on the server."""
+        self.open_writes = False
+        self.wrote = False
+        self.lost = False
+        self.suspicions: list[str] = []
+        self.warnings: list[str] = []
+
+    def forget(self) -> None:
+        """A new operation begins; a transaction that is still open keeps its writes."""
+        self.wrote = self.lost = False
+        if self.suspicions or self.warnings:
+            self.suspicions, self.warnings = [], []
+
+    def notice(self, diagnostic: Any) -> None:
+        """The server said something beside its answer."""
+        if diagnostic.severity_nonlocalized == "WARNING":
+            self.warnings.append(diagnostic.message_primary or "warning")
+
+    def answered(self, kind: Kind, tag: bytes | None, status: int) -> None:
+        """The server answered; `status` is the transaction's now."""
+        was_open, self.open = self.open, status != IDLE
+        if kind is Kind.READ:
+            return
+        if kind is Kind.WRITE:
+            if self.open:
+                self.open_writes = True
+            else:
+                self.wrote = True
+                self._suspect_warnings("an autocommitted statement")
+        elif kind is Kind.COMMIT or kind is Kind.PREPARE:
+            self._ended(tag, was_open)
+        elif kind is Kind.ROLLBACK:
+            self.open_writes = False
+        elif kind is Kind.LOCK or kind is Kind.ESCAPES:
+            self.wrote = True
+            self.open_writes = self.open
+
+    def queued(self, kind: Kind, autocommit: bool) -> None:
+        """Sent in pipeline mode, where answers come later: count it as done."""
+        if kind is Kind.READ or kind is Kind.BEGIN or kind is Kind.SAVEPOINT:
+            return
+        if kind is Kind.WRITE and not autocommit:
+            self.open_writes = True
+        elif kind is not Kind.ROLLBACK:
+            self.wrote = True
+
+    def failed(self, kind: Kind, error: BaseException, status: int, connection: int) -> None:
+        """The call raised; `status` and `connection` are what the driver knows now."""
+        answer = error.sqlstate if isinstance(error, Error) else None
+        was_open, self.open = self.open, status != IDLE
+        if connection == BAD:
+            self.open = False
+            self._cut_off(kind, was_open, answered=answer is not None)
+        elif answer is None:
+            self._unanswered(kind, was_open)
+        elif kind is Kind.ESCAPES:
+            self.wrote = True
+        elif not self.open:
+            self.open_writes = False  # an error at COMMIT, too, ends the transaction
+
+    def may_have_written(self) -> bool:
+        """Whether anything outside what was (or will be) rolled back may have been written.
+
+        An open transaction does not count: it is rolled back before the next operation.
+        """
+        return self.wrote or self.lost
+
+    def unlabelled(self, status: int) -> None:
+        """Something went over the wire that we have no name for: it may have written."""
+        self.open = status != IDLE
+        if self.open:
+            self.open_writes = True
+        else:
+            self.wrote = True
+
+    def _ended(self, tag: bytes | None, was_open: bool) -> None:
+        if tag is not None and tag.startswith(b"ROLLBACK"):
+            self.suspicions.append("COMMIT answered ROLLBACK")
+        else:
+            self.wrote = self.wrote or self.open_writes
+            self._suspect_warnings("COMMIT")
+        self.open_writes = False
+
+    def _suspect_warnings(self, where: str) -> None:
+        if self.warnings:
+            self.suspicions += [f"{where} answered with a warning: {w}" for w in self.warnings]
+            self.warnings = []
+
+    def _cut_off(self, kind: Kind, was_open: bool, *, answered: bool) -> None:
+        """The session ended. Without an answer nobody knows; with one, only a commit is unsure."""
+        if not answered:
+            self.lost = True
+        elif kind in (Kind.COMMIT, Kind.PREPARE):
+            self.wrote = self.wrote or self.open_writes
+        elif kind in (Kind.ESCAPES, Kind.LOCK) or (kind is Kind.WRITE and not was_open):
+            self.wrote = True
+        self.open_writes = False
+
+    def _unanswered(self, kind: Kind, was_open: bool) -> None:
+        """Interrupted, or refused by the driver before it was sent: we cannot tell which."""
+        if kind in (Kind.READ, Kind.BEGIN, Kind.ROLLBACK, Kind.SAVEPOINT):
+            return
+        if kind is Kind.WRITE and was_open:
+            self.open_writes = True
+        else:
+            self.wrote = True

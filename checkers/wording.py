@@ -1,0 +1,72 @@
+"""Small pieces of the sentences that verdicts are told in: times, amounts, values, lists."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from typing import Any
+
+import msgspec
+
+SECOND = 1_000_000_000
+_MILLISECOND = 1_000_000
+_WIDTH = 60
+
+
+def span(nanoseconds: int) -> str:
+    """A length of time as people say it: `2.0 s`, `412 ms`, `35 µs`."""
+    if nanoseconds >= SECOND:
+        return f"{nanoseconds / SECOND:.1f} s"
+    if nanoseconds >= _MILLISECOND:
+        return f"{nanoseconds / _MILLISECOND:.0f} ms"
+    return f"{nanoseconds / 1000:.0f} µs"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: `1 add`, `3 adds`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def show(value: Any) -> str:
+    """A value as it stands in the history, cut to a sensible length; nil where there is none."""
+    if value is None:
+        return "nil"
+    try:
+        text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    except (TypeError, ValueError, msgspec.MsgspecError):
+        text = repr(value)
+    return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"
+
+
+def either(values: Iterable[Any], *, most: int = 5) -> str:
+    """Some possible values: `3`, `3 or 4`, `1, 2, 3 or one of 9 others`."""
+    shown = [show(value) for value in values]
+    if len(shown) > most:
+        shown = [*shown[:most], f"one of {len(shown) - most} others"]
+    return " or ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
+
+
+def capital(sentence: str) -> str:
+    """The sentence with a capital first letter, the rest untouched."""
+    return sentence[:1].upper() + sentence[1:]
+
+
+def freeze(value: Any) -> Hashable:
+    """A JSON value as a hashable one; equal values freeze to equal ones."""
+    if isinstance(value, list | tuple):
+        return tuple(map(freeze, value))
+    if isinstance(value, dict):
+        # Tagged, so that a map never equals the list of its pairs.
+        return ("map", frozenset((freeze(k), freeze(v)) for k, v in value.items()))
+    if isinstance(value, set | frozenset):
+        return ("set", frozenset(map(freeze, value)))
+    frozen: Hashable = value
+    return frozen
+
+
+def plain(value: Any) -> Any:
+    """A frozen value as plain JSON again, for evidence."""
+    if isinstance(value, tuple | list):
+        return [plain(item) for item in value]
+    if isinstance(value, frozenset):
+        return sorted((plain(item) for item in value), key=repr)
+    return value if isinstance(value, str | int | float | None) else repr(value)

@@ -1,0 +1,408 @@
+"""The front door: click commands, each of which makes a wish, has it composed, and prints.
+
+Heavy rooms are imported inside the commands, so that `dokkaebi --version` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import __version__
+from .harness.errors import DokkaebiError, StrategyBroken, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from .compose import Run
+    from .harness.choosing import Wish
+
+SIX = ("demo", "run", "check", "list", "doctor", "heal")
+INTERRUPTED = 130
+
+
+class Duration(click.ParamType):
+    """`500ms`, `30s`, `2m`, as nanoseconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read it; click says what was wrong."""
+        if isinstance(value, int):
+            return value
+        from .harness.spec import parse_duration
+
+        try:
+            return parse_duration(value)
+        except UsageError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Rate(click.ParamType):
+    """`200/s`, or a bare number, as operations a second."""
+
+    name = "N/s"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read it; click says what was wrong."""
+        try:
+            rate = float(str(value).removesuffix("/s"))
+        except ValueError:
+            rate = 0.0
+        if rate <= 0:
+            self.fail(f"a rate reads like 200/s, not {value!r}", param, ctx)
+        return rate
+
+
+class Output:
+    """Where a command prints: results to stdout, everything else to stderr."""
+
+    def __init__(
+        self, *, as_json: bool, quiet: bool, verbose: int, color: str, progress: str, out: Path
+    ) -> None:
+        self.as_json = as_json
+        self.quiet = quiet
+        self.verbose = verbose
+        self.progress = "none" if quiet else progress
+        self.out = out
+        self._color = color
+
+    def console(self, *, stderr: bool = False) -> Console:
+        """A rich console that obeys --color, NO_COLOR, CI and TERM."""
+        from rich.console import Console
+
+        stderr = stderr or self.as_json
+        plain = self._color == "never" or (self._color == "auto" and "NO_COLOR" in os.environ)
+        return Console(
+            stderr=stderr,
+            force_terminal=True if self._color == "always" else None,
+            no_color=plain or None,
+            highlight=False,
+            soft_wrap=False,
+        )
+
+
+def common(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that every command takes."""
+    options = [
+        click.option("--json", "as_json", is_flag=True, help="The result as JSON on stdout."),
+        click.option("-q", "--quiet", is_flag=True, help="Only the verdict."),
+        click.option("-v", "--verbose", count=True, help="More of what goes on."),
+        click.option(
+            "--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colour."
+        ),
+        click.option(
+            "--progress",
+            type=click.Choice(["auto", "plain", "none"]),
+            default="auto",
+            help="How progress is shown.",
+        ),
+        click.option(
+            "--out",
+            type=click.Path(file_okay=False, path_type=Path),
+            default=Path("dokkaebi-runs"),
+            show_default=True,
+            help="The folder of runs.",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+class FrontDoor(click.Group):
+    """A group whose wrong names list the close ones, and whose errors have our exit codes."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Find the command, or say which ones are close."""
+        from .harness.plugins import unknown_name
+
+        name = args[0] if args else ""
+        if name and not name.startswith("-") and self.get_command(ctx, name) is None:
+            raise click.UsageError(unknown_name("command", name, self.list_commands(ctx)))
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; errors of ours become a message and their exit code."""
+        try:
+            return super().invoke(ctx)
+        except DokkaebiError as error:
+            _tell(error)
+            ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(INTERRUPTED)
+
+
+def _tell(error: DokkaebiError) -> None:
+    if isinstance(error, StrategyBroken):
+        click.echo("dokkaebi: the strategy broke before the run began", err=True)
+        click.echo(error.traceback or str(error), err=True)
+        return
+    click.echo(f"dokkaebi: {error}", err=True)
+
+
+@click.group(
+    cls=FrontDoor,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "DOKKAEBI"},
+)
+@click.version_option(__version__, prog_name="dokkaebi")
+@click.pass_context
+def main(ctx: click.Context) -> None:
+    """Fires concurrent operations at real servers, breaks things, and proves what held."""
+    ctx.default_map = _configured()
+    if ctx.invoked_subcommand is None:
+        click.echo("dokkaebi: what consistency did you really get?\n")
+        for name in SIX:
+            command = main.get_command(ctx, name)
+            if command is not None:
+                click.echo(f"  dokkaebi {name:<8} {command.get_short_help_str(70)}")
+        click.echo("\n  dokkaebi COMMAND --help explains one of them.")
+
+
+def _configured() -> dict[str, Any]:
+    """Defaults from `dokkaebi.toml` or `[tool.dokkaebi]`; the environment and flags win."""
+    import tomllib
+
+    for path, keys in (
+        (Path("dokkaebi.toml"), ()),
+        (Path("pyproject.toml"), ("tool", "dokkaebi")),
+    ):
+        if not path.is_file():
+            continue
+        try:
+            table: Any = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            if path.name == "pyproject.toml":
+                continue
+            raise UsageError(f"{path}: {error}") from None
+        for key in keys:
+            table = table.get(key, {})
+        if table:
+            return _per_command(table)
+    return {}
+
+
+def _per_command(table: dict[str, Any]) -> dict[str, Any]:
+    """Top-level settings apply to every command, `[run]` and so on to one."""
+    shared = {k.replace("-", "_"): v for k, v in table.items() if not isinstance(v, dict)}
+    return {
+        name: shared | {k.replace("-", "_"): v for k, v in table.get(name, {}).items()}
+        for name in (*SIX, "report")
+    }
+
+
+# --- run -----------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("target", required=False, metavar="[WORKLOAD | FILE.py[:Class]]")
+@click.option("--strategy", metavar="NAME", help="A built-in strategy, or FILE.py[:Class].")
+@click.option("--on", metavar="BACKEND[@VERSION][:TOPOLOGY]", help="The server to run on.")
+@click.option("--isolation", help="The isolation level to ask the database for.")
+@click.option("--faults", help="kill, pause, kill-client, pause-client; with commas; or none.")
+@click.option("--every", type=Duration(), help="From a healing to the next fault.")
+@click.option("--for", "lasts", type=Duration(), help="How long a fault lasts.")
+@click.option(
+    "--aim",
+    type=click.Choice(["holder", "any", "mixed"]),
+    default="mixed",
+    help="Whom client faults strike.",
+)
+@click.option("--level", help="The consistency level to demand.")
+@click.option("--workers", type=click.IntRange(1, 1000), default=8, show_default=True)
+@click.option("--processes", type=click.IntRange(1, 100), default=2, show_default=True)
+@click.option("--rate", type=Rate(), help="Operations a second, all workers together.")
+@click.option("--time", type=Duration(), default="10s", show_default=True)
+@click.option("--keys", type=click.IntRange(1), help="How many keys.")
+@click.option("--seed", type=int, default=None, help="What is asked, and when faults are due.")
+@click.option("--provider", type=click.Choice(["local"]), default="local")
+@click.option("--dsn", multiple=True, metavar="URL", help="A server that already exists.")
+@click.option("--op-timeout", type=Duration(), default="5s", show_default=True)
+@click.option("--param", "params", multiple=True, metavar="NAME=VALUE")
+@click.option("--require-progress", is_flag=True, help="Liveness findings are violations.")
+@click.option("--open", "open_", is_flag=True, help="Open the report in a browser.")
+@common
+def run(target: str | None, open_: bool, **options: Any) -> None:
+    """Run one test: fire operations, break things, judge the history."""
+    output = _output(options)
+    finished = _run(_wish(target, options), output)
+    _print(finished, output)
+    if open_ and finished.result.folder is not None:
+        click.launch(str(finished.result.folder / "report.html"))
+    sys.exit(INTERRUPTED if finished.interrupted else finished.result.exit_code)
+
+
+def _output(options: dict[str, Any]) -> Output:
+    names = ("as_json", "quiet", "verbose", "color", "progress", "out")
+    return Output(**{name: options.pop(name) for name in names})
+
+
+def _wish(target: str | None, options: dict[str, Any]) -> Wish:
+    import secrets
+
+    from .harness.choosing import Wish
+
+    faults, params = options.pop("faults"), options.pop("params")
+    if options["seed"] is None:
+        options["seed"] = secrets.randbelow(10_000)
+    return Wish(
+        target=target,
+        faults=None if faults is None else [f.strip() for f in faults.split(",") if f.strip()],
+        params=dict(map(_name_and_value, params)),
+        **options,
+    )
+
+
+def _name_and_value(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(f"--param reads like name=value, not {text!r}")
+    return name, value
+
+
+@contextmanager
+def _servers() -> Iterator[Any]:
+    """What a command starts, gone when it ends; first what a dead run left is undone."""
+    from .compose import Servers
+    from .harness.heal import heal
+    from .harness.household import Household
+
+    for sentence in heal():
+        click.echo(f"dokkaebi: {sentence}", err=True)
+    with Household() as household, Servers(household) as servers:
+        yield servers
+
+
+def _run(wish: Wish, output: Output) -> Run:
+    from .compose import run as compose_run
+    from .results.live import make_view
+
+    title = wish.strategy or wish.target or "run"
+    view = make_view(output.progress, title, console=output.console(stderr=True))  # type: ignore[arg-type]
+    with _servers() as servers, view:
+        return compose_run(wish, servers=servers, out=output.out, view=view)
+
+
+def _print(finished: Run, output: Output) -> None:
+    from .results.terminal import summary
+
+    if output.as_json:
+        click.echo(finished.result.to_json().decode())
+        return
+    summary(finished.result, finished.history, console=output.console(), quiet=output.quiet)
+
+
+# --- check ---------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("source", metavar="FILE_OR_RUN")
+@click.option("--workload", help="Which workload's checkers judge it.")
+@click.option("--initial", help="The value that registers and counters start with.")
+@click.option("--param", "params", multiple=True, metavar="NAME=VALUE")
+@common
+def check(
+    source: str, workload: str | None, initial: str | None, params: tuple[str, ...], **options: Any
+) -> None:
+    """Judge a recorded history: a JSONL file, a run's folder or number, or - for stdin."""
+    from .compose import check_file, check_run
+    from .results.live import make_view
+    from .results.store import find_run
+
+    output = _output(options)
+    given = dict(map(_name_and_value, params))
+    view = make_view(output.progress, "check", console=output.console(stderr=True))  # type: ignore[arg-type]
+    path = Path(source)
+    if source == "-" or path.is_file():
+        finished = check_file(source, workload=workload, initial=initial, params=given, view=view)
+    else:
+        finished = check_run(find_run(output.out, source), view=view)
+    _print(finished, output)
+    sys.exit(finished.result.exit_code)
+
+
+@main.command()
+@click.argument("ref", metavar="RUN", required=False)
+@common
+def report(ref: str | None, **options: Any) -> None:
+    """Write a run's HTML report again."""
+    from .compose import check_run
+    from .results.live import make_view
+    from .results.store import find_run
+
+    output = _output(options)
+    view = make_view("none", "report", console=output.console(stderr=True))
+    finished = check_run(find_run(output.out, ref), view=view)
+    click.echo(str(finished.result.folder / "report.html" if finished.result.folder else ""))
+
+
+# --- demo ----------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.option("--seed", type=int, default=1, show_default=True)
+@common
+def demo(seed: int, **options: Any) -> None:
+    """Four short runs: a counter and a lock, each unsafe and then made safe."""
+    from .suite.demo import demo as play
+
+    sys.exit(play(seed, _output(options), servers=_servers))
+
+
+# --- list, doctor, heal --------------------------------------------------------------------------
+
+KINDS = ("workloads", "strategies", "backends", "faults", "models", "levels", "anomalies")
+
+
+@main.command("list")
+@click.argument("kind", type=click.Choice(KINDS), required=False)
+@click.argument("name", required=False)
+@common
+def list_(kind: str | None, name: str | None, **options: Any) -> None:
+    """What there is; with a name, one of them explained."""
+    from .results.listing import listing
+
+    output = _output(options)
+    listing(kind, name, console=output.console(), as_json=output.as_json)
+
+
+@main.command()
+@common
+def doctor(**options: Any) -> None:
+    """Which servers and powers are found here, and how to get the rest."""
+    from .compose import diagnose
+
+    output = _output(options)
+    found = diagnose()
+    if output.as_json:
+        import msgspec
+
+        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=1).decode())
+        return
+    for line in found:
+        sign = "✔" if line["found"] else "✖"
+        click.echo(f"{sign} {line['what']:<14} {line['detail']}")
+
+
+@main.command()
+@common
+def heal(**options: Any) -> None:
+    """Undo what a killed run left: servers, workers, folders."""
+    from .harness.heal import heal as undo
+
+    _output(options)
+    done = undo()
+    for sentence in done:
+        click.echo(sentence)
+    if not done:
+        click.echo("nothing to heal: no dead run left anything")

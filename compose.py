@@ -1,0 +1,316 @@
+"""The one place that knows every room: from a spec to a result, and from a stored run to one.
+
+`Spec -> generator -> workers, nemesis -> History -> checkers -> Verdict -> report`
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+
+from . import __version__
+from .checkers.floors import below_floors
+from .checkers.judge import judge
+from .checkers.stats import stats
+from .harness.choosing import Chosen, Wish, backend_parts, choose, make_workload, read_params
+from .harness.engine import Engine, Outcome, View
+from .harness.errors import UsageError
+from .harness.faults import fault_records
+from .harness.history import History, decode_lines
+from .harness.household import Household
+from .harness.plugins import find, reference, registered
+from .harness.protocols import Backend, Workload
+from .harness.result import Result
+from .harness.spec import Spec, load_spec
+from .harness.verdict import unknown
+from .nemesis.nemesis import ScheduledNemesis
+from .nemesis.schedule import plan
+from .results.report import write_report
+from .results.store import load_history, lock_run, new_run, run_meta, save_history, save_result
+
+DRIVERS = ("psycopg", "redis", "msgspec", "numpy")
+
+
+class Servers:
+    """The servers of one harness process, started when first needed and kept until the end.
+
+    They never serve two runs at once: whoever runs side by side has servers of his own.
+    """
+
+    def __init__(self, household: Household) -> None:
+        self.household = household
+        self._started: dict[tuple[str, ...], Backend] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def get(self, name: str, version: str | None, topology: str | None) -> Backend:
+        """A server of ours that answers."""
+        key = (name, version or "", topology or "")
+        if key not in self._started:
+            backend: Backend = find("backends", name)(
+                self.household, version=version, topology=topology
+            )
+            try:
+                backend.start()
+            except BaseException:
+                backend.stop()
+                raise
+            self._started[key] = backend
+        return self._started[key]
+
+    def forget(self) -> None:
+        """Stop every server, for instance because a run broke on them."""
+        for backend in self._started.values():
+            backend.stop()
+        self._started.clear()
+
+    stop = forget
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """A result together with whether it was interrupted."""
+
+    result: Result
+    history: History
+    interrupted: bool
+
+
+def run(wish: Wish, *, servers: Servers, out: Path, view: View) -> Run:
+    """Run one test as wished, judge it, and write its folder; exceptions are DokkaebiErrors."""
+    spec, chosen = choose(wish)
+    workload: Workload = make_workload(chosen.workload, spec.params)
+    nemesis = _nemesis(spec)
+    backends = _backends(spec, wish, servers, view)
+    _check_powers(spec, backends)
+    spec = msgspec.structs.replace(spec, versions=_versions(backends))
+    folder = new_run(out, f"{spec.workload}-{_slug(spec.label)}")
+    with lock_run(folder):
+        servers.household.register_run(folder)
+        spec.save(folder / "spec.json")
+        engine = Engine(
+            spec,
+            folder,
+            household=servers.household,
+            backends=backends,
+            workload=workload,
+            workload_ref=reference("workloads", spec.workload),
+            nemesis=nemesis,
+            view=view,
+            meta=run_meta(spec),
+        )
+        try:
+            outcome = engine.run()
+        except BaseException:
+            servers.forget()
+            raise
+        return _judged(spec, chosen, workload, outcome, backends, folder, view)
+
+
+def _judged(
+    spec: Spec,
+    chosen: Chosen,
+    workload: Workload,
+    outcome: Outcome,
+    backends: Mapping[str, Backend],
+    folder: Path,
+    view: View,
+) -> Run:
+    save_history(folder, outcome.history)
+    settings = {name: dict(backend.settings()) for name, backend in backends.items()}
+    result = judge_run(
+        outcome.history, spec, workload, folder=folder, environment=_environment(spec, settings)
+    )
+    save_result(folder, result)
+    report(result, outcome.history, workload, view)
+    return Run(result=result, history=outcome.history, interrupted=outcome.interrupted)
+
+
+def report(result: Result, history: History, workload: Workload, view: View) -> None:
+    """Write the HTML report; one that cannot be drawn is a warning, never a verdict."""
+    if result.folder is None:
+        return
+    try:
+        write_report(result, history, result.folder, remedy=workload.remedy)
+    except Exception as error:
+        view.note(f"the report could not be written: {type(error).__name__}: {error}")
+
+
+def judge_run(
+    history: History,
+    spec: Spec,
+    workload: Workload,
+    *,
+    folder: Path | None,
+    environment: dict[str, Any],
+) -> Result:
+    """Judge a run's history: the workload's checkers, then the floors that a pass must reach."""
+    checkers = workload.checkers(history.meta)
+    verdict, each = judge(history, checkers, require_progress=spec.require_progress)
+    figures = stats(history, workload.contends)
+    if verdict.verdict == "holds":
+        reasons = below_floors(history, figures, workload, spec)
+        if reasons:
+            verdict = msgspec.structs.replace(
+                verdict, verdict="unknown", reason="; ".join(reasons)
+            )
+    return Result(
+        verdict=verdict,
+        checkers=each,
+        stats=figures,
+        faults=tuple(fault_records(history)),
+        spec=spec,
+        folder=folder,
+        environment=environment,
+    )
+
+
+def check_run(folder: Path, *, view: View) -> Run:
+    """Judge a stored run again, a killed one too, exactly as `run` would."""
+    spec = load_spec(folder / "spec.json")
+    workload = make_workload(find("workloads", spec.workload), spec.params)
+    history = load_history(folder)
+    result = judge_run(
+        history, spec, workload, folder=folder, environment=_environment(spec, {})
+    )
+    save_result(folder, result)
+    report(result, history, workload, view)
+    return Run(result=result, history=history, interrupted=False)
+
+
+def check_file(
+    source: str,
+    *,
+    workload: str | None,
+    initial: str | None,
+    params: Mapping[str, str],
+    view: View,
+) -> Run:
+    """Judge a history that is no run of ours: the checkers alone decide, no floors.
+
+    `source` is a JSONL file, or `-` for standard input. The workload is inferred where it can be,
+    and said.
+    """
+    data = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+    name = "standard input" if source == "-" else source
+    history = History(decode_lines(data, source=name), source=name)
+    if workload is None:
+        workload = infer_workload(history)
+        view.note(f"judged as {workload}: that is what its operations look like")
+    given = dict(params) | ({} if initial is None else {"start": initial})
+    instance = make_workload(find("workloads", workload), read_params(given))
+    history = history.with_meta(workload=workload, **msgspec.structs.asdict(instance))
+    verdict, each = judge(history, instance.checkers(history.meta))
+    if verdict.verdict == "holds" and verdict.judged == 0:
+        verdict = unknown("no operation could be judged")
+    result = Result(
+        verdict=verdict,
+        checkers=each,
+        stats=stats(history, instance.contends),
+        faults=tuple(fault_records(history)),
+        spec=None,
+        folder=None,
+    )
+    return Run(result=result, history=history, interrupted=False)
+
+
+def infer_workload(history: History) -> str:
+    """The one workload whose functions a history uses; `UsageError` where that is not clear."""
+    used = set(history.functions) - {op.f for op in history.nemesis()}
+    fits = [name for name in registered("workloads") if used <= find("workloads", name).functions]
+    if "read" in used and len(fits) > 1:
+        fits = [name for name in fits if _reads_like(history, name)]
+    if len(fits) != 1:
+        raise UsageError(
+            f"the history's functions ({', '.join(sorted(used))}) "
+            f"{'fit several workloads: ' + ', '.join(fits) if fits else 'fit no workload'}; "
+            "say which: --workload"
+        )
+    return fits[0]
+
+
+def _reads_like(history: History, name: str) -> bool:
+    """Where only reads tell them apart: a bank reads all accounts at once, others one key."""
+    value = next((op.value for op in history.operations("read") if op.type == "ok"), None)
+    return isinstance(value, dict) == (name == "bank")
+
+
+# --- what a run needs ----------------------------------------------------------------------------
+
+
+def _backends(spec: Spec, wish: Wish, servers: Servers, view: View) -> dict[str, Backend]:
+    """A ready server for each need: of ours, or the one at the given address."""
+    from .backends.external import external
+
+    asked, version_, topology = backend_parts(spec.backend) if spec.backend else ("", None, None)
+    addresses = {backend.name: backend for backend in map(external, wish.dsn)}
+    backends: dict[str, Backend] = {}
+    for name in dict.fromkeys(spec.needs):
+        if name in addresses:
+            backends[name] = addresses[name]
+            backends[name].start()
+            continue
+        mine = name == asked
+        backends[name] = servers.get(name, version_ if mine else None, topology if mine else None)
+    unused = set(addresses) - set(backends)
+    if unused:
+        raise UsageError(f"--dsn for {', '.join(unused)}, but the strategy needs {spec.needs}")
+    return backends
+
+
+def _nemesis(spec: Spec) -> ScheduledNemesis | None:
+    if not spec.faults:
+        return None
+    moments = plan(spec.faults, time=spec.time, lasts=spec.lasts, every=spec.every)
+    faults = {name: find("faults", name.partition("@")[0])() for name in spec.faults}
+    on = {name: name.partition("@")[2] or spec.needs[0] for name in spec.faults}
+    return ScheduledNemesis(moments, faults, on)
+
+
+def _check_powers(spec: Spec, backends: Mapping[str, Backend]) -> None:
+    for name in spec.faults:
+        kind, _, where = name.partition("@")
+        target = where or spec.needs[0]
+        if target not in backends:
+            raise UsageError(f"--faults {name}: this strategy does not use {target}")
+        missing = find("faults", kind)().missing(backends[target])
+        if missing:
+            raise UsageError(f"--faults {name} cannot strike here: {missing}")
+
+
+def _versions(backends: Mapping[str, Backend]) -> dict[str, str]:
+    found = {"dokkaebi": __version__, "python": platform.python_version()}
+    for driver in DRIVERS:
+        try:
+            found[driver] = version(driver)
+        except PackageNotFoundError:
+            continue
+    return found | {f"server {name}": backend.version for name, backend in backends.items()}
+
+
+def diagnose() -> list[dict[str, Any]]:
+    """What is found on this machine: a line per server and power, with how to get what is not."""
+    lines: list[dict[str, Any]] = []
+    for name in registered("backends"):
+        backend = find("backends", name)
+        found = backend.available()
+        detail = ", ".join(f"{one.version} ({one.source})" for one in found) or backend.missing()
+        lines.append({"what": name, "found": bool(found), "detail": detail})
+    return lines
+
+
+def _environment(spec: Spec, settings: dict[str, dict[str, str]]) -> dict[str, Any]:
+    return {"versions": spec.versions, "platform": platform.platform(), "settings": settings}
+
+
+def _slug(label: str) -> str:
+    return label.rpartition("/")[2].replace(".py", "")

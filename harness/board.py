@@ -1,0 +1,94 @@
+"""The board: what the harness knows of a run while it goes on, from following its journal."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections import deque
+from pathlib import Path
+
+import numpy as np
+
+from .figures import Figures
+from .history import NEMESIS, Op
+from .journal import Follower
+
+WINDOW_NS = 5_000_000_000
+"""How far back the latencies shown reach."""
+
+
+class Board:
+    """Counts, latencies, open operations and holders, brought up to date by `poll`."""
+
+    def __init__(self, journal: Path, *, workers: int) -> None:
+        self._follower = Follower(journal)
+        self._workers = workers
+        self._lock = threading.Lock()
+        self.open: dict[int, Op] = {}
+        """The open invocation of each process."""
+        self.holding: dict[int, Op] = {}
+        """Who holds a lock: process -> its acquire's completion."""
+        self.incarnations: dict[int, int] = {}
+        """The greatest incarnation that each worker has used."""
+        self.counts = {"ok": 0, "fail": 0, "info": 0}
+        self._latencies: deque[tuple[int, int]] = deque()
+        self._rates: deque[float] = deque(maxlen=40)
+        self._rated = (0, 0)
+
+    def poll(self) -> None:
+        """Read what the journal has gained."""
+        with self._lock:
+            for op in self._follower.poll():
+                if op.process != NEMESIS:
+                    self._take(op, int(op.process))
+
+    def _take(self, op: Op, process: int) -> None:
+        worker, incarnation = process % self._workers, process // self._workers
+        if incarnation > self.incarnations.get(worker, -1):
+            self.incarnations[worker] = incarnation
+        if op.type == "invoke":
+            self.open[process] = op
+            if op.f == "release":
+                self.holding.pop(process, None)
+            return
+        began = self.open.pop(process, None)
+        self.counts[op.type] += 1
+        if op.type == "info":
+            self.holding.pop(process, None)
+        elif op.type == "ok":
+            if op.f == "acquire":
+                self.holding[process] = op
+            if began is not None:
+                self._latencies.append((op.time, op.time - began.time))
+
+    def forget(self, processes: list[int]) -> None:
+        """These processes were killed: they hold nothing and ask nothing any more."""
+        with self._lock:
+            for process in processes:
+                self.open.pop(process, None)
+                self.holding.pop(process, None)
+
+    def figures(self, *, now: int, total: int, phase: str) -> Figures:
+        """The figures to show; call it at regular intervals, for the rates."""
+        done = sum(self.counts.values())
+        if now > self._rated[0]:
+            self._rates.append((done - self._rated[1]) / (now - self._rated[0]) * 1e9)
+            self._rated = (now, done)
+        while self._latencies and self._latencies[0][0] < now - WINDOW_NS:
+            self._latencies.popleft()
+        recent = [took for _, took in itertools.islice(self._latencies, 0, None, 1)]
+        p50, p99, most = (
+            np.percentile(np.array(recent), (50, 99, 100)) / 1e6 if recent else (0.0, 0.0, 0.0)
+        )
+        return Figures(
+            elapsed_ns=now,
+            total_ns=total,
+            phase=phase,
+            ok=self.counts["ok"],
+            fail=self.counts["fail"],
+            info=self.counts["info"],
+            rates=tuple(self._rates),
+            p50_ms=float(p50),
+            p99_ms=float(p99),
+            max_ms=float(most),
+        )

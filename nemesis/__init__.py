@@ -1,0 +1,1 @@
+"""The faults, their schedule, and the proof that each took effect and was healed."""

@@ -1,0 +1,55 @@
+"""When which fault strikes: a function of the spec alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from ..harness.errors import UsageError
+from ..harness.spec import SECOND, show_duration
+
+SHORTEST_GAP = SECOND // 5
+"""From a healing to the next injection, at the least."""
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """One planned fault; `at` and `lasts` are ns, `at` counts from the start of the main phase."""
+
+    at: int
+    name: str
+    lasts: int
+
+
+def plan(names: Sequence[str], *, time: int, lasts: int, every: int) -> list[Moment]:
+    """Kinds in turn, one at a time, the first at a quarter of the time.
+
+    Where a kind's first turn would not end within `time`, the gaps shrink; where that is not
+    enough, `UsageError` names the shortest time that would do. All times are in ns.
+    """
+    if not names:
+        return []
+    first = time // 4
+    gap = every
+    gaps = len(names) - 1
+    room = time - first - len(names) * lasts
+    if room < gaps * gap:
+        gap = room // gaps if gaps else 0
+    if room < 0 or (gaps and gap < SHORTEST_GAP):
+        raise UsageError(_too_short(names, lasts, time))
+    moments: list[Moment] = []
+    at = first
+    while at + lasts <= time:
+        moments.append(Moment(at, names[len(moments) % len(names)], lasts))
+        at += lasts + gap if len(moments) < len(names) else lasts + max(gap, SHORTEST_GAP)
+    return moments
+
+
+def _too_short(names: Sequence[str], lasts: int, time: int) -> str:
+    need = (len(names) * lasts + (len(names) - 1) * SHORTEST_GAP) * 4 // 3
+    tenths = -(-need // (SECOND // 10))
+    return (
+        f"--time {show_duration(time)} is too short for {', '.join(names)} of "
+        f"{show_duration(lasts)} each: the first comes at a quarter of the time, "
+        f"and every kind must have a turn; at least --time {tenths / 10:g}s is needed"
+    )

@@ -1,0 +1,228 @@
+"""What is wrong in a ladder: which line is guilty, what it overwrote or did not see, and why.
+
+Reads the witness, decides nothing: the checker has already said what went wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from ..harness.verdict import Anomaly
+from . import words
+from .ladder import Arrow, Ladder, Row
+
+NOTES: Final = {
+    "stale-read": "older than a value that had already been acknowledged",
+    "nonlinearizable": "no order of the operations before it explains this answer",
+    "garbage-read": "nobody ever wrote this value",
+    "G1a": "this value was written by a transaction that failed",
+    "G1b": "this value was not yet final: its transaction overwrote it later",
+    "duplicate": "this was handed out before",
+    "double-success": "this had already succeeded for somebody else",
+    "conservation": "the total should never change",
+    "overdraft": "a balance should never fall below zero",
+    "oversell": "there was not enough left",
+    "lost-element": "an acknowledged element is missing here",
+    "lost-write": "an acknowledged write is missing here",
+    "read-your-writes": "this process's own earlier write is missing here",
+    "non-monotonic-read": "older than what this process had already read",
+    "over-admission": "the limit had already been reached",
+    "ghost-effect": "nothing that was asked explains this effect",
+    "double-hold": "granted while somebody else's lease still runs",
+    "expired-hold": "granted while somebody else still holds it, past the end of their lease",
+}
+
+
+def mark(ladder: Ladder, anomaly: Anomaly) -> Ladder:
+    """The same ladder with its guilty lines, their notes, and numbered arrows."""
+    if not ladder.rows:
+        return ladder
+    edges = anomaly.evidence.get("edges")
+    if isinstance(edges, list) and edges:
+        return _by_edges(ladder, edges)
+    if anomaly.type.startswith("lost-update"):
+        marked = _lost_update(ladder, anomaly)
+        if marked is not None:
+            return marked
+    if anomaly.evidence.get("kind") == "lanes":
+        return _second_hold(ladder, anomaly)
+    return _last_answer(ladder, anomaly)
+
+
+def _title(ladder: Ladder, row: int) -> str:
+    return ladder.columns[ladder.rows[row].column].title
+
+
+def _marked(ladder: Ladder, notes: dict[int, str], arrows: Sequence[Arrow] = ()) -> Ladder:
+    rows = tuple(
+        msgspec.structs.replace(row, guilty=True, note=notes[i]) if i in notes else row
+        for i, row in enumerate(ladder.rows)
+    )
+    return msgspec.structs.replace(ladder, rows=rows, arrows=tuple(arrows))
+
+
+# --- lost updates --------------------------------------------------------------------------------
+
+
+def _lost_update(ladder: Ladder, anomaly: Anomaly) -> Ladder | None:
+    """Two processes read the same version, then both wrote: the later write hides the earlier."""
+    adds = anomaly.evidence.get("adds")
+    named = adds if isinstance(adds, list) and len(adds) > 1 else None
+    writes: dict[int, int] = {}
+    for i, row in enumerate(ladder.rows):
+        if _writes(row) and not row.failed and (named is None or row.op in named):
+            writes[row.op if named else row.column] = i
+    if len(writes) < 2:
+        return None
+    first, second = sorted(writes.values())[-2:]
+    seen = _read_before(ladder, second)
+    arrows = []
+    if seen is not None and seen < _effective(ladder, first):
+        arrows.append(_unseen(ladder, 1, seen, first))
+    one, two = _title(ladder, first), _title(ladder, second)
+    gone = f"{two}'s write replaces what {one} had written: that change is lost"
+    arrows.append(Arrow(number=len(arrows) + 1, source=first, target=second, sentence=gone + "."))
+    notes = {second: f"overwrites {one}'s change, which it had not seen"}
+    return _marked(ladder, notes | _misread(ladder, anomaly), arrows)
+
+
+def _misread(ladder: Ladder, anomaly: Anomaly) -> dict[int, str]:
+    """The read that shows the loss, where the evidence names it with what it should have been."""
+    evidence = anomaly.evidence
+    note = _bounds(evidence)
+    rows = [i for i in _answers(ladder, evidence.get("read")) if note]
+    return {rows[-1]: note} if rows else {}
+
+
+def _bounds(evidence: Mapping[str, Any]) -> str:
+    lower, upper = evidence.get("lower"), evidence.get("upper")
+    if not isinstance(lower, int) or not isinstance(upper, int):
+        return ""
+    return f"should be {lower}" if lower == upper else f"should be from {lower} to {upper}"
+
+
+def _answers(ladder: Ladder, op: Any) -> list[int]:
+    """The rows in which an operation is answered."""
+    return [
+        i
+        for i, row in enumerate(ladder.rows)
+        if row.op == op and row.op >= 0 and row.kind in ("whole", "return")
+    ]
+
+
+def _writes(row: Row) -> bool:
+    if row.kind in ("step", "got"):
+        return row.access == "write"
+    return row.kind == "whole" and row.text.split(" ")[0] in ("write", "guard-write", "add", "cas")
+
+
+def _reads(row: Row) -> bool:
+    if row.kind in ("step", "got"):
+        return row.access == "read"
+    return row.kind == "whole" and row.text.split(" ")[0] in ("read", "guard-read")
+
+
+def _read_before(ladder: Ladder, write: int) -> int | None:
+    column = ladder.rows[write].column
+    found = [i for i in range(write) if ladder.rows[i].column == column and _reads(ladder.rows[i])]
+    return found[-1] if found else None
+
+
+def _effective(ladder: Ladder, write: int) -> int:
+    """The row at which a write can be seen by others: its commit, or the write itself."""
+    row = ladder.rows[write]
+    for i in range(write + 1, len(ladder.rows)):
+        later = ladder.rows[i]
+        if later.op == row.op and later.access == "commit":
+            return i
+    return write
+
+
+def _unseen(ladder: Ladder, number: int, seen: int, write: int) -> Arrow:
+    row, reader, writer = ladder.rows[seen], _title(ladder, seen), _title(ladder, write)
+    got = f" and got {row.got}" if row.got else ""
+    sentence = f"{reader} read{got} before {writer}'s write, so it did not see that write."
+    return Arrow(number=number, source=seen, target=write, sentence=sentence)
+
+
+# --- dependencies, locks, everything else --------------------------------------------------------
+
+
+def _by_edges(ladder: Ladder, edges: Sequence[Any]) -> Ladder:
+    """A cycle of dependencies: one arrow for each, the last one closes it."""
+    arrows: list[Arrow] = []
+    for edge in edges:
+        if not isinstance(edge, dict):
+            continue
+        kind, key = str(edge.get("kind", "")), edge.get("key")
+        source = _end_of(
+            ladder, edge.get("from"), "read" if kind.startswith("rw") else "write", key
+        )
+        target = _end_of(ladder, edge.get("to"), "read" if kind.startswith("wr") else "write", key)
+        if source is None or target is None:
+            continue
+        sentence = (
+            edge.get("sentence")
+            or edge.get("why")
+            or (f"{_title(ladder, source)} must come before {_title(ladder, target)} ({kind}).")
+        )
+        arrow = Arrow(
+            number=len(arrows) + 1,
+            source=source,
+            target=target,
+            sentence=words.clean(str(sentence), 600),
+        )
+        arrows.append(arrow)
+    if not arrows:
+        return ladder
+    return _marked(ladder, _unseen_notes(ladder, arrows), arrows)
+
+
+def _unseen_notes(ladder: Ladder, arrows: Sequence[Arrow]) -> dict[int, str]:
+    """Notes for the reads that missed a write; without such, for where the circle closes."""
+    notes = {
+        arrow.source: f"did not see {_title(ladder, arrow.target)}'s write ({arrow.number})"
+        for arrow in arrows
+        if ladder.rows[arrow.source].access == "read"
+    }
+    closing = arrows[-1]
+    return notes or {closing.source: f"with ({closing.number}) the order goes round in a circle"}
+
+
+def _end_of(ladder: Ladder, op: Any, access: str, key: Any) -> int | None:
+    """The row of an operation that an arrow starts from or points to."""
+    own = [i for i, row in enumerate(ladder.rows) if row.op == op]
+    fitting = [i for i in own if ladder.rows[i].access == access]
+    if key is not None:
+        named = [i for i in fitting if words.show(key) in ladder.rows[i].text]
+        fitting = named or fitting
+    return (fitting or own or [None])[-1]
+
+
+def _second_hold(ladder: Ladder, anomaly: Anomaly) -> Ladder:
+    """The acquire that was granted although another hold went on."""
+    holds = [h for h in anomaly.evidence.get("holds", ()) if isinstance(h, dict)]
+    rows = sorted(i for hold in holds for i in _answers(ladder, hold.get("acquire")))
+    if len(rows) < 2:
+        return _last_answer(ladder, anomaly)
+    first, second = rows[0], rows[-1]
+    note = f"{NOTES.get(anomaly.type, 'granted too early')} ({_title(ladder, first)})"
+    return _marked(ladder, {second: note})
+
+
+def _last_answer(ladder: Ladder, anomaly: Anomaly) -> Ladder:
+    """The answer of the operation that the evidence accuses, or that the witness names last."""
+    evidence = anomaly.evidence
+    named = [evidence.get(name) for name in ("guilty", "op", "read")]
+    accused = next((op for op in named if isinstance(op, int)), None)
+    if accused is None:
+        accused = anomaly.ops[-1] if anomaly.ops else ladder.rows[-1].op
+    rows = _answers(ladder, accused)
+    if not rows:
+        return ladder
+    usual = NOTES.get(anomaly.type) or "this is what cannot be"
+    note = evidence.get("note") or _bounds(evidence) or usual
+    return _marked(ladder, {rows[-1]: words.clean(str(note), 200)})

@@ -1,0 +1,121 @@
+"""`dokkaebi list`: what there is, read from the code itself, and one of them explained."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from ..checkers import anomalies, levels
+from ..harness.errors import UsageError
+from ..harness.plugins import find, registered, strategies, unknown_name
+
+Row = dict[str, Any]
+
+
+def listing(kind: str | None, name: str | None, *, console: Console, as_json: bool) -> None:
+    """Print what there is of one kind, or of all; with a name, explain one."""
+    if kind is None:
+        for each in _ROWS:
+            rows = _ROWS[each]()
+            console.print(f"[bold]{each}[/]  {', '.join(row['name'] for row in rows)}")
+        return
+    rows = _ROWS[kind]()
+    if name is not None:
+        rows = [row for row in rows if name in (row["name"], *row.get("aliases", ()))]
+        if not rows:
+            names = [row["name"] for row in _ROWS[kind]()]
+            raise UsageError(unknown_name(kind.removesuffix("s"), name, names))
+    if as_json:
+        print(msgspec.json.format(msgspec.json.encode(rows), indent=1).decode())
+    elif name is not None:
+        _explain(rows[0], console)
+    else:
+        _table(rows, console)
+
+
+def _table(rows: Sequence[Row], console: Console) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    columns = [key for key in rows[0] if key not in ("explained", "aliases")]
+    for key in columns:
+        table.add_column(key, overflow="fold")
+    for row in rows:
+        table.add_row(*(_text(row[key]) for key in columns))
+    console.print(table)
+
+
+def _explain(row: Row, console: Console) -> None:
+    console.print(f"[bold]{row['name']}[/]")
+    for key, value in row.items():
+        if key not in ("name", "explained") and value:
+            console.print(f"  {key}: {_text(value)}", soft_wrap=True)
+    if row.get("explained"):
+        console.print(f"\n{row['explained']}", soft_wrap=True, markup=False)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _first_line(thing: Any) -> str:
+    return (inspect.getdoc(thing) or "").partition("\n")[0]
+
+
+def _workloads() -> list[Row]:
+    rows = []
+    for name in registered("workloads"):
+        workload = find("workloads", name)
+        rows.append(
+            {
+                "name": name,
+                "methods": list(workload.methods),
+                "default": workload.default,
+                "what": _first_line(inspect.getmodule(workload)),
+                "explained": inspect.getdoc(inspect.getmodule(workload)),
+            }
+        )
+    return rows
+
+
+def _strategies() -> list[Row]:
+    return [
+        {
+            "name": name,
+            "workload": cls.workload,
+            "needs": list(cls.needs),
+            "expect": getattr(cls, "expect", None),
+            "anomaly": getattr(cls, "anomaly", None),
+            "faults": list(getattr(cls, "faults", ())),
+            "explained": inspect.getdoc(cls),
+        }
+        for name, cls in strategies().items()
+    ]
+
+
+def _plugins(kind: str) -> list[Row]:
+    return [{"name": name, "what": _first_line(find(kind, name))} for name in registered(kind)]
+
+
+def _models() -> list[Row]:
+    from ..checkers import models
+
+    return [
+        {"name": name, "what": _first_line(model)} for name, model in sorted(models.MODELS.items())
+    ]
+
+
+_ROWS: dict[str, Any] = {
+    "workloads": _workloads,
+    "strategies": _strategies,
+    "backends": lambda: _plugins("backends"),
+    "faults": lambda: _plugins("faults"),
+    "models": _models,
+    "levels": levels.rows,
+    "anomalies": anomalies.rows,
+}

@@ -1,0 +1,1 @@
+"""Many tests held against the verdicts they must get."""

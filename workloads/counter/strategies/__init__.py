@@ -1,0 +1,1 @@
+"""Counters as applications write them, right and wrong; one file per backend."""

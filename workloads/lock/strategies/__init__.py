@@ -1,0 +1,1 @@
+"""Strategies of the lock workload, right and wrong; one file per backend."""
