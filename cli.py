@@ -77,17 +77,9 @@ class Output:
 
     def console(self, *, stderr: bool = False) -> Console:
         """A rich console that obeys --color, NO_COLOR, CI and TERM."""
-        from rich.console import Console
+        from .results.terminal import make_console
 
-        stderr = stderr or self.as_json
-        plain = self._color == "never" or (self._color == "auto" and "NO_COLOR" in os.environ)
-        return Console(
-            stderr=stderr,
-            force_terminal=True if self._color == "always" else None,
-            no_color=plain or None,
-            highlight=False,
-            soft_wrap=False,
-        )
+        return make_console(self._color, stderr=stderr or self.as_json)
 
 
 def common(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -299,7 +291,13 @@ def _print(finished: Run, output: Output) -> None:
     if output.as_json:
         click.echo(finished.result.to_json().decode())
         return
-    summary(finished.result, finished.history, console=output.console(), quiet=output.quiet)
+    summary(
+        finished.result,
+        finished.history,
+        output.console(),
+        remedy=finished.remedy,
+        plain=output.quiet,
+    )
 
 
 # --- check ---------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Self
@@ -78,11 +78,12 @@ class Servers:
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """A result together with whether it was interrupted."""
+    """A result together with its history, what mends it, and whether it was interrupted."""
 
     result: Result
     history: History
-    interrupted: bool
+    remedy: Callable[[str], str]
+    interrupted: bool = False
 
 
 def run(wish: Wish, *, servers: Servers, out: Path, view: View) -> Run:
@@ -132,7 +133,12 @@ def _judged(
     )
     save_result(folder, result)
     report(result, outcome.history, workload, view)
-    return Run(result=result, history=outcome.history, interrupted=outcome.interrupted)
+    return Run(
+        result=result,
+        history=outcome.history,
+        remedy=workload.remedy,
+        interrupted=outcome.interrupted,
+    )
 
 
 def report(result: Result, history: History, workload: Workload, view: View) -> None:
@@ -184,7 +190,7 @@ def check_run(folder: Path, *, view: View) -> Run:
     )
     save_result(folder, result)
     report(result, history, workload, view)
-    return Run(result=result, history=history, interrupted=False)
+    return Run(result=result, history=history, remedy=workload.remedy)
 
 
 def check_file(
@@ -220,7 +226,7 @@ def check_file(
         spec=None,
         folder=None,
     )
-    return Run(result=result, history=history, interrupted=False)
+    return Run(result=result, history=history, remedy=instance.remedy)
 
 
 def infer_workload(history: History) -> str:
@@ -249,10 +255,8 @@ def _reads_like(history: History, name: str) -> bool:
 
 def _backends(spec: Spec, wish: Wish, servers: Servers, view: View) -> dict[str, Backend]:
     """A ready server for each need: of ours, or the one at the given address."""
-    from .backends.external import external
-
     asked, version_, topology = backend_parts(spec.backend) if spec.backend else ("", None, None)
-    addresses = {backend.name: backend for backend in map(external, wish.dsn)}
+    addresses = _addresses(wish.dsn)
     backends: dict[str, Backend] = {}
     for name in dict.fromkeys(spec.needs):
         if name in addresses:
@@ -265,6 +269,15 @@ def _backends(spec: Spec, wish: Wish, servers: Servers, view: View) -> dict[str,
     if unused:
         raise UsageError(f"--dsn for {', '.join(unused)}, but the strategy needs {spec.needs}")
     return backends
+
+
+def _addresses(dsns: Sequence[str]) -> dict[str, Backend]:
+    """The backends that `--dsn` names; the scheme says which kind each is."""
+    if not dsns:
+        return {}
+    from .backends.external import external
+
+    return {backend.name: backend for backend in map(external, dsns)}
 
 
 def _nemesis(spec: Spec) -> ScheduledNemesis | None:

@@ -20,6 +20,7 @@ from time import monotonic_ns
 from typing import Any
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from psycopg import pq, sql
 
 from ..harness.errors import Broken, UsageError
@@ -373,6 +374,11 @@ class _Base:
     def suspicions(self) -> Sequence[str]:
         """What makes an `ok` of this operation suspicious."""
         return self._ledger.suspicions
+
+    def left_open(self) -> bool:
+        """Whether a transaction is open on this connection right now."""
+        status: int = self.handle.pgconn.transaction_status
+        return status in (TransactionStatus.INTRANS, TransactionStatus.INERROR)
 
     def shutdown(self) -> None:
         """Shut the socket down: a call that waits on it raises at once."""

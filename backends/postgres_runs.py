@@ -86,9 +86,7 @@ class PostgresRuns:
         database = f"dokkaebi_{run_id}"
         self._create(database)
         self._database = database
-        dsn = run_dsn(
-            self._admin_dsn(), database=database, session=self._session, isolation=level
-        )
+        dsn = run_dsn(self._admin_dsn(), database=database, session=self._session, isolation=level)
         if level is not None:
             got = self._ask("SHOW default_transaction_isolation", dsn=dsn)[0][0]
             if got != level:

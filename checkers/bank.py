@@ -55,7 +55,7 @@ class _Book:
     strange: list[tuple[Operation, str]] = field(default_factory=list)
 
 
-class Bank:
+class BankChecker:
     """Judges `transfer {"from", "to", "amount"}` and `read` -> {account: balance}."""
 
     name = "bank"
@@ -261,9 +261,7 @@ def _half_seen(transfers: Iterable[Transfer], read: Read, surplus: int) -> Trans
     )
 
 
-def _tell_unsettled(
-    off: Mapping[str, int], read: Read, transfers: Sequence[Transfer]
-) -> Anomaly:
+def _tell_unsettled(off: Mapping[str, int], read: Read, transfers: Sequence[Transfer]) -> Anomaly:
     account, difference = next(iter(off.items()))
     cause = _cause(off, account, read, transfers)
     balance = read.balances[account]

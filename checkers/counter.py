@@ -90,7 +90,7 @@ class Wrong:
     lasting: bool
 
 
-class Counter:
+class CounterChecker:
     """Judges `add [key, delta]` (result: the new value, if known) and `read [key, value]`."""
 
     name = "counter"

@@ -3,8 +3,8 @@
 A user's own model needs only `init` and `step` (harness.protocols.Model). Optional members make
 the search faster or the report plainer; none of them may change what is legal:
 
-* `partition(operations)`: yields (key, operations) that can be judged apart (Herlihy & Wing's
-  locality; P-compositionality, Horn & Kroening 2015);
+* `partition(operations, keyed)`: yields (key, operations) that can be judged apart (Herlihy &
+  Wing's locality; P-compositionality, Horn & Kroening 2015);
 * `reads`: functions that never change any state, so that they may be placed eagerly;
 * `refusals`: functions whose refusal (fail with error "refused") is an observation; `step` sees
   such an operation with type "fail";
@@ -35,10 +35,9 @@ class Register:
     reads = ("read",)
     refusals: tuple[str, ...] = ()
 
-    def __init__(self, initial: Any = None, *, keyed: bool | None = None) -> None:
-        """`keyed` says whether values read `[key, value]`; None looks at the history."""
+    def __init__(self, initial: Any = None) -> None:
+        """`initial` is the value before any write, nil unless told."""
         self.initial = freeze(initial)
-        self.keyed = keyed
 
     def init(self) -> Hashable:
         """The value before any operation."""
@@ -51,20 +50,24 @@ class Register:
         return (operation.value,)
 
     def signature(self, operation: Operation) -> Hashable:
-        """Type, function and value decide."""
-        return operation.type, operation.f, operation.value
+        """Function and value decide, and whether the answer was a refusal or unknown."""
+        unheard = operation.f == "read" and operation.type == "info"
+        return operation.f, operation.value, operation.type == "fail", unheard
 
     def partition(
-        self, operations: Sequence[Operation]
+        self, operations: Sequence[Operation], keyed: bool | None = None
     ) -> Iterator[tuple[Hashable, list[Operation]]]:
-        """One register per key, with values frozen and freed of their key."""
+        """One register per key, with values frozen and freed of their key.
+
+        `keyed` says whether values read `[key, value]`; None looks at the operations.
+        """
         for op in operations:
             if op.f not in self.functions:
                 raise UsageError(
                     f"operation {op.index}: a {self.name} has no {op.f!r}, "
                     f"only {', '.join(self.functions)}"
                 )
-        keyed = looks_keyed(operations) if self.keyed is None else self.keyed
+        keyed = looks_keyed(operations) if keyed is None else keyed
         groups: defaultdict[Hashable, list[Operation]] = defaultdict(list)
         for op in operations:
             key, value = _split(op) if keyed else (None, _value(op))
@@ -129,7 +132,7 @@ class Mutex:
         return operation.f
 
     def partition(
-        self, operations: Sequence[Operation]
+        self, operations: Sequence[Operation], keyed: bool | None = None
     ) -> Iterator[tuple[Hashable, list[Operation]]]:
         """One lock per name."""
         groups: defaultdict[Hashable, list[Operation]] = defaultdict(list)

@@ -33,8 +33,8 @@ PALETTE: Final = {
 }
 """Name -> (light, dark). Blue, ochre, purple and red stay apart for colour-blind readers."""
 
-MONO: Final = "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace"
-SANS: Final = "system-ui, 'DejaVu Sans', sans-serif"
+MONO: Final = "ui-monospace, monospace"
+SANS: Final = "system-ui, sans-serif"
 MONO_WIDTH: Final = 0.61
 """The width of a monospaced character, in units of the font's size."""
 
@@ -42,17 +42,19 @@ Value = str | int | float | None
 
 
 def tag(name: str, *children: str, **attributes: Value) -> Markup:
-    """An element; `class_` is `class`, and `_` in a name is `-`. Children that are no Markup are
+    """An element; `class_` is `class`, `_` in a name is `-` and `__` is `:`. Children that are no Markup are
     escaped, and so is every attribute."""
     written = Markup("").join(
-        Markup(' {}="{}"').format(key.rstrip("_").replace("_", "-"), _number(value))
+        Markup(' {}="{}"').format(
+            key.rstrip("_").replace("__", ":").replace("_", "-"), _number(value)
+        )
         for key, value in attributes.items()
         if value is not None
     )
     if not children:
-        return Markup("<{}{}/>").format(Markup(name), written)  # noqa: S704
+        return Markup("<{}{}/>").format(Markup(name), written)
     inner = Markup("").join(escape(child) for child in children)
-    return Markup("<{0}{1}>{2}</{0}>").format(Markup(name), written, inner)  # noqa: S704
+    return Markup("<{0}{1}>{2}</{0}>").format(Markup(name), written, inner)
 
 
 def _number(value: Value) -> str:
@@ -96,7 +98,7 @@ def text(
 ) -> Markup:  # fmt: skip
     """A line of text; spaces are kept."""
     return tag(
-        "text", content, x=x, y=y, font_size=size, font_family=MONO if mono else SANS,
+        "text", content, x=x, y=y, font_size=size, font_family=MONO if mono else None,
         text_anchor=anchor, font_weight=weight, xml__space="preserve", **paint(fill=fill),
     )  # fmt: skip
 
@@ -136,7 +138,7 @@ def drawing(parts: Iterable[str], *, width: float, height: float, title: str, na
         "svg",
         tag("title", title, id=f"{name}-title"),
         *parts,
-        viewBox=f"0 0 {width:.0f} {height:.0f}", width=round(width), height=round(height),
+        viewBox=f"0 0 {width:.0f} {height:.0f}", width=round(width), height=round(height), font_family=SANS,
         role="img", aria_labelledby=f"{name}-title", xmlns="http://www.w3.org/2000/svg",
     )  # fmt: skip
 

@@ -115,7 +115,7 @@ def _close(runs: list[tuple[Act, Run]], seconds: float, output: Output) -> None:
     first = next((run for _, run in runs if run.result.verdict.verdict == "violated"), None)
     if first is not None:
         console.print("\nThe first of them, step by step:\n")
-        summary(first.result, first.history, console=console)
+        summary(first.result, first.history, console, remedy=first.remedy)
     console.print(f"\nFour runs in {seconds:.0f} s. Each has a report to open in a browser:")
     for _, finished in runs:
         if finished.result.folder is not None:

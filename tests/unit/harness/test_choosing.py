@@ -1,0 +1,109 @@
+"""From a wish to a spec; what cannot be meant is refused before anything starts."""
+
+import pytest
+
+from dokkaebi import UsageError
+from dokkaebi.harness.choosing import Wish, choose
+from dokkaebi.harness.spec import SECOND
+
+LOCK = """
+class {name}:
+    workload = "lock"
+    needs = ["valkey"]
+    def open(self, ctx): ...
+    def acquire(self, name, ttl): ...
+    {release}
+"""
+RELEASE = "def release(self, name, token): ..."
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(*names, release=RELEASE, name="its.py"):
+        path = tmp_path / name
+        path.write_text("".join(LOCK.format(name=n, release=release) for n in names))
+        return str(path)
+
+    return write
+
+
+def spec(**wish):
+    return choose(Wish(**wish))[0]
+
+
+def test_a_workload_alone_means_its_plainest_safe_strategy():
+    assert spec(target="counter").label == "counter/update-in-place"
+
+
+def test_with_on_the_first_safe_strategy_that_runs_there():
+    chosen = spec(target="counter", on="sqlite")
+    assert chosen.needs == ("sqlite",)
+    assert chosen.expect == "safe"
+
+
+def test_a_strategy_by_any_of_its_names():
+    names = [
+        {"target": "counter", "strategy": "for-update"},
+        {"strategy": "for-update"},
+        {"strategy": "counter/for-update"},
+        {"target": "counter/for-update"},
+    ]
+    assert len({spec(**name).strategy for name in names}) == 1
+
+
+def test_a_file_says_its_own_workload_and_needs(file):
+    chosen = spec(target=file("Mine"))
+    assert (chosen.workload, chosen.needs) == ("lock", ("valkey",))
+    assert chosen.strategy.endswith("its.py:Mine")
+
+
+def test_several_classes_and_none_named_lists_them(file):
+    with pytest.raises(UsageError, match=r"its.py:One, .*its.py:Two"):
+        choose(Wish(target=file("One", "Two", name="its.py")))
+
+
+def test_one_of_several_can_be_named(file):
+    assert spec(target=file("A", "B", name="ab.py") + ":B").strategy.endswith(":B")
+
+
+@pytest.mark.parametrize(
+    ("wish", "sentence"),
+    [
+        ({"target": "conter"}, "did you mean counter"),
+        ({"target": "counter", "strategy": "for-updat"}, "did you mean for-update"),
+        ({"target": "counter", "on": "postgers"}, "did you mean postgres"),
+        ({"target": "counter", "faults": ["pausee"]}, "did you mean pause"),
+        ({"target": "lock", "on": "sqlite"}, "no safe strategy of lock runs on sqlite"),
+        ({"strategy": "for-update", "on": "valkey"}, "cannot run on valkey"),
+        ({"target": "counter", "params": {"kesy": "3"}}, "parameters of counter are keys"),
+        ({"target": "counter", "params": {"keys": '"many"'}}, "expected `int`"),
+        ({"target": "nowhere.py"}, "there is no file"),
+        ({"target": "counter", "processes": 9}, "between 1 and --workers"),
+        ({}, "say what to run"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_with_what_was_expected(wish, sentence):
+    with pytest.raises(UsageError, match=sentence):
+        choose(Wish(**wish))
+
+
+def test_a_missing_method_is_named(file):
+    with pytest.raises(UsageError, match="has no release"):
+        choose(Wish(target=file("Half", release="", name="half.py")))
+
+
+def test_the_flag_beats_the_class_and_names_may_have_hyphens():
+    assert spec(strategy="repeatable-read-retry").isolation == "repeatable read"
+    flag = spec(strategy="repeatable-read-retry", isolation="read-committed")
+    assert flag.isolation == "read committed"
+
+
+def test_the_default_duration_of_a_fault_is_a_second_and_for_locks_twice_the_ttl():
+    assert spec(target="counter", faults=["kill"]).lasts == SECOND
+    assert spec(target="lock", faults=["pause-client"]).lasts == 2 * SECOND
+    assert spec(target="lock", params={"ttl": "250ms"}).lasts == SECOND // 2
+
+
+def test_faults_default_to_the_strategys_own_and_none_switches_them_off():
+    assert spec(strategy="set-nx-plain-del").faults == ("pause-client",)
+    assert spec(strategy="set-nx-plain-del", faults=["none"]).faults == ()

@@ -1,0 +1,39 @@
+"""The plan of faults: kinds in turn, the first at a quarter, one at a time."""
+
+import pytest
+
+from dokkaebi import UsageError
+from dokkaebi.harness.spec import SECOND
+from dokkaebi.nemesis.schedule import SHORTEST_GAP, plan
+
+
+def test_the_first_strikes_at_a_quarter_of_the_time():
+    moments = plan(["kill"], time=10 * SECOND, lasts=SECOND, every=2 * SECOND)
+    assert [m.at for m in moments] == [t * SECOND // 2 for t in (5, 11, 17)]
+
+
+def test_kinds_come_in_turn_and_never_overlap():
+    moments = plan(["kill", "pause"], time=30 * SECOND, lasts=SECOND, every=2 * SECOND)
+    assert [m.name for m in moments[:4]] == ["kill", "pause", "kill", "pause"]
+    for one, two in zip(moments, moments[1:], strict=False):
+        assert two.at - (one.at + one.lasts) >= SHORTEST_GAP
+    assert moments[-1].at + moments[-1].lasts <= 30 * SECOND
+
+
+def test_gaps_shrink_so_that_every_kind_has_its_turn():
+    kinds = ["kill", "pause", "kill-client"]
+    moments = plan(kinds, time=5 * SECOND, lasts=SECOND, every=2 * SECOND)
+    assert [m.name for m in moments] == kinds
+
+
+@pytest.mark.parametrize(("kinds", "shortest"), [(1, "1.4s"), (3, "4.6s")])
+def test_where_that_is_not_enough_the_shortest_time_is_named_and_works(kinds, shortest):
+    names = [f"fault-{i}" for i in range(kinds)]
+    with pytest.raises(UsageError, match=f"--time {shortest}"):
+        plan(names, time=SECOND, lasts=SECOND, every=2 * SECOND)
+    enough = round(float(shortest[:-1]) * SECOND)
+    assert len(plan(names, time=enough, lasts=SECOND, every=2 * SECOND)) == kinds
+
+
+def test_no_faults_no_plan():
+    assert plan([], time=SECOND, lasts=SECOND, every=SECOND) == []
