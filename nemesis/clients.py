@@ -68,7 +68,7 @@ class _ClientStrike:
         self.processes: list[int] = []
         self.caught = ""
         """What the process was doing when it was stopped."""
-        self._began = self._ended = 0.0
+        self.began = self._ended = 0.0
 
     @property
     def process(self) -> psutil.Process:
@@ -79,13 +79,13 @@ class _ClientStrike:
 
     def stop(self) -> None:
         """Stop the chosen process, and say whom that strikes."""
-        self._began = time.monotonic()
         reached = self._at_point() if self.point else None
         if reached is not None:
             self._signal(signal.SIGSTOP)
             self.caught = f"process {reached} stood at {self.point!r}"
         elif not (self.aimed and (self._catch("holding") or self._catch("open"))):
             self._signal(signal.SIGSTOP)
+        self.began = time.monotonic()
         self.arena.board.poll()
         self.processes = self._present()
         held = [
@@ -180,7 +180,7 @@ class _PauseStrike(_ClientStrike):
             self._stood,
             f"the kernel showed worker process {self.slot} "
             f"{'stopped' if self._stood else 'running'}; it stood still for "
-            f"{self._ended - self._began:.2f} s",
+            f"{self._ended - self.began:.2f} s",
         )
 
 
@@ -207,5 +207,5 @@ class _KillStrike(_ClientStrike):
             self._gone,
             f"worker process {self.slot} (pid {self._pid}) "
             f"{'is gone' if self._gone else 'did not exit'}; "
-            f"a new one took its place after {self._ended - self._began:.2f} s",
+            f"a new one took its place after {self._ended - self.began:.2f} s",
         )

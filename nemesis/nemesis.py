@@ -81,7 +81,8 @@ class ScheduledNemesis:
                     processes=strike.processes,
                 )
             )
-            arena.over.wait(moment.lasts / 1e9)
+            left = strike.began + moment.lasts / 1e9 - time.monotonic()
+            arena.over.wait(max(0.0, left))
         finally:
             self._heal(arena, strike, fault.name, number)
             arena.active = None

@@ -36,13 +36,13 @@ class _KillStrike:
         self.processes: list[int] = []
         self._killed: Sequence[psutil.Process] = ()
         self._silent = False
-        self._began = self._ended = 0.0
+        self.began = self._ended = 0.0
 
     def intent(self) -> dict[str, Any]:
         return _pids(self.backend)
 
     def inject(self) -> None:
-        self._began = time.monotonic()
+        self.began = time.monotonic()
         self._killed = self.backend.kill()
         self._silent = not self.backend.answers()
 
@@ -57,7 +57,7 @@ class _KillStrike:
             f"{len(self._killed)} processes of {self.backend.name} were killed, "
             f"{'all' if gone else 'not all'} are gone; it "
             f"{'did not answer' if self._silent else 'still answered'}, "
-            f"and was back after {self._ended - self._began:.2f} s",
+            f"and was back after {self._ended - self.began:.2f} s",
         )
 
 
@@ -87,13 +87,13 @@ class _PauseStrike:
         self._stopped = 0
         self._seen = 0
         self._silent = False
-        self._began = self._ended = 0.0
+        self.began = self._ended = 0.0
 
     def intent(self) -> dict[str, Any]:
         return _pids(self.backend)
 
     def inject(self) -> None:
-        self._began = time.monotonic()
+        self.began = time.monotonic()
         paused: list[psutil.Process] = self.backend.pause()
         self._stopped = len(paused)
         self._seen = sum(stands_still(process) for process in paused)
@@ -107,7 +107,7 @@ class _PauseStrike:
         return Evidence(
             0 < self._stopped == self._seen and self._silent,
             f"{self._seen} of {self._stopped} processes of {self.backend.name} stood still for "
-            f"{self._ended - self._began:.2f} s; it "
+            f"{self._ended - self.began:.2f} s; it "
             f"{'did not answer' if self._silent else 'still answered'}",
         )
 

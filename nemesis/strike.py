@@ -17,6 +17,9 @@ class Strike(Protocol):
     processes: list[int]
     """The history's process ids that it strikes; empty for a server."""
 
+    began: float
+    """Monotonic seconds when it took hold."""
+
     def intent(self) -> dict[str, Any]:
         """What is about to be done, for `faults.jsonl`, written before it is."""
 
