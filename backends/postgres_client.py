@@ -20,23 +20,26 @@ from time import monotonic_ns
 from typing import Any
 
 import psycopg
-from psycopg.pq import TransactionStatus
 from psycopg import pq, sql
 
 from ..harness.errors import Broken, UsageError
 from ..harness.protocols import Client, ClientOptions
 from ..harness.trace import MAX_ROWS
 from .postgres_errors import reason
-from .postgres_ledger import BAD, IDLE, Ledger
+from .postgres_ledger import BEGIN, IDLE, Ledger
 from .postgres_statements import Kind, kind_of
 
-_TUPLES = pq.ExecStatus.TUPLES_OK
+_TUPLES = int(pq.ExecStatus.TUPLES_OK)
+_IN_TRANSACTION = (pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR)
 _MOST_COLUMNS = 20
 # The driver's generators that send nothing but `_exec_command`s, or only read what comes.
 _LABELLED = frozenset(
-    """_commit_gen _rollback_gen _enter_gen _exit_gen _set_autocommit_gen _sync_gen _fetch_gen
-    _set_isolation_level_gen _set_read_only_gen _set_deferrable_gen _tpc_begin_gen
-    _tpc_prepare_gen _tpc_finish_gen notifies""".split()
+    (
+        *("_commit_gen", "_rollback_gen", "_enter_gen", "_exit_gen", "_sync_gen", "_fetch_gen"),
+        *("_set_autocommit_gen", "_set_isolation_level_gen", "_set_read_only_gen"),
+        *("_set_deferrable_gen", "_tpc_begin_gen", "_tpc_prepare_gen", "_tpc_finish_gen"),
+        "notifies",
+    )
 )
 
 
@@ -80,9 +83,9 @@ class _Recording:
 
     def _exec_command(self, command: Any, *args: Any, **kwargs: Any) -> Any:
         ledger = self.ledger
-        text = _text(command, self)
+        text = command.decode() if type(command) is bytes else _text(command, self)
         kind = kind_of(text)
-        if kind is Kind.BEGIN and not self._num_transactions:  # type: ignore[attr-defined]
+        if kind is BEGIN and not self._num_transactions:  # type: ignore[attr-defined]
             text += " -- implicit"
         started = monotonic_ns()
         try:
@@ -142,14 +145,15 @@ def _answered(cursor: Any, text: str, args: Any, started: int) -> None:
     ledger.tracer.record(ledger.node, text, args, started, ended, got)
 
 
-def _rows(result: Any) -> list[Any]:
+def _rows(result: Any) -> tuple[Any, ...]:
+    """The first rows as the server sent them; tuples, which the garbage collector soon forgets."""
     get = result.get_value
-    columns = range(min(result.nfields, _MOST_COLUMNS))
     count = result.ntuples
-    if count <= MAX_ROWS:
-        return [[get(row, column) for column in columns] for row in range(count)]
-    rows: list[Any] = [[get(row, column) for column in columns] for row in range(MAX_ROWS)]
-    return [*rows, f"… {count} rows"]
+    columns = range(min(result.nfields, _MOST_COLUMNS))
+    rows = tuple(
+        [tuple([get(row, column) for column in columns]) for row in range(min(count, MAX_ROWS))]
+    )
+    return rows if count <= MAX_ROWS else (*rows, f"… {count} rows")
 
 
 def _failed(
@@ -376,9 +380,8 @@ class _Base:
         return self._ledger.suspicions
 
     def left_open(self) -> bool:
-        """Whether a transaction is open on this connection right now."""
-        status: int = self.handle.pgconn.transaction_status
-        return status in (TransactionStatus.INTRANS, TransactionStatus.INERROR)
+        """Whether a transaction is open right now."""
+        return self.handle.pgconn.transaction_status in _IN_TRANSACTION
 
     def shutdown(self) -> None:
         """Shut the socket down: a call that waits on it raises at once."""
@@ -393,7 +396,7 @@ class _Base:
         status = self.handle.pgconn.transaction_status
         if status == IDLE:
             return False
-        if status in (pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR):
+        if status in _IN_TRANSACTION:
             return True
         raise Broken(f"the connection is {pq.TransactionStatus(status).name}, not idle")
 

@@ -13,8 +13,12 @@ from psycopg import Error, pq
 from ..harness.trace import Tracer
 from .postgres_statements import Kind
 
-IDLE = pq.TransactionStatus.IDLE
-BAD = pq.ConnStatus.BAD
+# Plain names: looking up an enumeration's member costs more than all the rest of the account.
+IDLE = int(pq.TransactionStatus.IDLE)
+BAD = int(pq.ConnStatus.BAD)
+READ, WRITE, BEGIN, COMMIT = Kind.READ, Kind.WRITE, Kind.BEGIN, Kind.COMMIT
+ROLLBACK, SAVEPOINT, PREPARE = Kind.ROLLBACK, Kind.SAVEPOINT, Kind.PREPARE
+LOCK, ESCAPES = Kind.LOCK, Kind.ESCAPES
 
 
 class Ledger:
@@ -62,29 +66,29 @@ class Ledger:
     def answered(self, kind: Kind, tag: bytes | None, status: int) -> None:
         """The server answered; `status` is the transaction's now."""
         was_open, self.open = self.open, status != IDLE
-        if kind is Kind.READ:
+        if kind is READ or kind is BEGIN or kind is SAVEPOINT:
             return
-        if kind is Kind.WRITE:
+        if kind is WRITE:
             if self.open:
                 self.open_writes = True
             else:
                 self.wrote = True
                 self._suspect_warnings("an autocommitted statement")
-        elif kind is Kind.COMMIT or kind is Kind.PREPARE:
+        elif kind is COMMIT or kind is PREPARE:
             self._ended(tag, was_open)
-        elif kind is Kind.ROLLBACK:
+        elif kind is ROLLBACK:
             self.open_writes = False
-        elif kind is Kind.LOCK or kind is Kind.ESCAPES:
+        elif kind is LOCK or kind is ESCAPES:
             self.wrote = True
             self.open_writes = self.open
 
     def queued(self, kind: Kind, autocommit: bool) -> None:
         """Sent in pipeline mode, where answers come later: count it as done."""
-        if kind is Kind.READ or kind is Kind.BEGIN or kind is Kind.SAVEPOINT:
+        if kind is READ or kind is BEGIN or kind is SAVEPOINT:
             return
-        if kind is Kind.WRITE and not autocommit:
+        if kind is WRITE and not autocommit:
             self.open_writes = True
-        elif kind is not Kind.ROLLBACK:
+        elif kind is not ROLLBACK:
             self.wrote = True
 
     def failed(self, kind: Kind, error: BaseException, status: int, connection: int) -> None:
@@ -96,7 +100,7 @@ class Ledger:
             self._cut_off(kind, was_open, answered=answer is not None)
         elif answer is None:
             self._unanswered(kind, was_open)
-        elif kind is Kind.ESCAPES:
+        elif kind is ESCAPES:
             self.wrote = True
         elif not self.open:
             self.open_writes = False  # an error at COMMIT, too, ends the transaction
@@ -133,17 +137,17 @@ class Ledger:
         """The session ended. Without an answer nobody knows; with one, only a commit is unsure."""
         if not answered:
             self.lost = True
-        elif kind in (Kind.COMMIT, Kind.PREPARE):
+        elif kind in (COMMIT, PREPARE):
             self.wrote = self.wrote or self.open_writes
-        elif kind in (Kind.ESCAPES, Kind.LOCK) or (kind is Kind.WRITE and not was_open):
+        elif kind in (ESCAPES, LOCK) or (kind is WRITE and not was_open):
             self.wrote = True
         self.open_writes = False
 
     def _unanswered(self, kind: Kind, was_open: bool) -> None:
         """Interrupted, or refused by the driver before it was sent: we cannot tell which."""
-        if kind in (Kind.READ, Kind.BEGIN, Kind.ROLLBACK, Kind.SAVEPOINT):
+        if kind in (READ, BEGIN, ROLLBACK, SAVEPOINT):
             return
-        if kind is Kind.WRITE and was_open:
+        if kind is WRITE and was_open:
             self.open_writes = True
         else:
             self.wrote = True

@@ -130,7 +130,7 @@ class PostgresRuns:
 
     def settings(self) -> Mapping[str, str]:
         """The server's settings that differ from its defaults; places and ports left out."""
-        return {name: value for name, value in self._ask(_SETTINGS, ())}
+        return dict(self._ask(_SETTINGS, ()))
 
     def _ask(
         self, question: Any, parameters: Sequence[Any] | None = None, *, dsn: str | None = None
@@ -138,19 +138,22 @@ class PostgresRuns:
         """One statement on a connection of its own, in autocommit; its rows."""
         import psycopg
 
-        with psycopg.connect(
-            dsn or self._admin_dsn(),
-            autocommit=True,
-            connect_timeout=5,
-            prepare_threshold=None,
-            **self._extra_arguments(),
-        ) as connection:
-            cursor = connection.execute(question, parameters)
-            return cursor.fetchall() if cursor.description else []
+        try:
+            with psycopg.connect(
+                dsn or self._admin_dsn(),
+                autocommit=True,
+                connect_timeout=5,
+                prepare_threshold=None,
+                **self._extra_arguments(),
+            ) as connection:
+                cursor = connection.execute(question, parameters)
+                return cursor.fetchall() if cursor.description else []
+        except psycopg.Error as error:
+            raise Broken(f"postgres: {' '.join(str(error).split())}") from error
 
 
-def _sql(text: str, identifier: str | None = None, *, literal: str | None = None) -> Any:
+def _sql(text: Any, identifier: str | None = None, *, literal: str | None = None) -> Any:
     from psycopg import sql
 
     filled = sql.Identifier(identifier) if identifier is not None else sql.Literal(literal)
-    return sql.SQL(text).format(filled)  # type: ignore[arg-type]  # all texts are in this file
+    return sql.SQL(text).format(filled)  # all texts are in this file

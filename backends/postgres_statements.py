@@ -51,7 +51,7 @@ def _split(text: str) -> list[str]:
 def _blank(match: re.Match[str]) -> str:
     hidden = match[0]
     if hidden.startswith('"'):
-        return hidden if ";" not in hidden else '"quoted"'
+        return '"quoted"'
     return " " if hidden.startswith(("--", "/*")) else "''"
 
 
@@ -63,8 +63,9 @@ _HIDDEN = re.compile(
 
 
 def _single(text: str) -> Kind:
-    first, _, rest = text.partition(" ")
-    words = text.split(None, 2)
+    words = text.lstrip("( \n\t").split(None, 2)
+    if not words:
+        return Kind.READ
     first, second = words[0], words[1] if len(words) > 1 else ""
     if first in _CONTROL:
         return _control(first, second)
@@ -72,7 +73,7 @@ def _single(text: str) -> Kind:
         return Kind.READ
     if first in ("call", "do"):
         return Kind.ESCAPES  # a procedure may commit in the middle
-    if first in ("select", "values", "table", "with", "declare", "(", "explain", "copy"):
+    if first in ("select", "values", "table", "with", "declare", "explain", "copy"):
         return _query(first, text)
     return max(Kind.WRITE, _functions(text))
 
@@ -115,6 +116,10 @@ def _functions(text: str) -> Kind:
     return Kind.LOCK if locks == 1 and worst is Kind.READ else Kind.ESCAPES
 
 
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 _CALL = re.compile(r"(?:([a-z_][\w$]*|\"[^\"]*\")\s*\.\s*)?\b([a-z_][\w$]*)\s*\(")
 _QUOTED_CALL = re.compile(r'"\s*\(')
 # FOR [NO KEY] UPDATE only locks; INTO makes a table.
@@ -133,28 +138,28 @@ _CONTROL = {
     "release": Kind.SAVEPOINT,
     "prepare": Kind.PREPARE,
 }
-_HARMLESS = frozenset(
-    "show set reset listen unlisten lock deallocate discard close fetch move checkpoint".split()
+_HARMLESS = _words(
+    "show set reset listen unlisten lock deallocate discard close fetch move checkpoint"
 )
-_SESSION_LOCKS = frozenset(
+_SESSION_LOCKS = _words(
     """pg_advisory_lock pg_advisory_lock_shared pg_try_advisory_lock pg_try_advisory_lock_shared
-    pg_advisory_unlock pg_advisory_unlock_shared pg_advisory_unlock_all""".split()
+    pg_advisory_unlock pg_advisory_unlock_shared pg_advisory_unlock_all"""
 )
-_ESCAPING = frozenset(
+_ESCAPING = _words(
     """setval dblink dblink_exec dblink_send_query pg_logical_emit_message pg_terminate_backend
-    pg_cancel_backend lo_export pg_promote pg_switch_wal pg_reload_conf pg_file_write""".split()
+    pg_cancel_backend lo_export pg_promote pg_switch_wal pg_reload_conf pg_file_write"""
 )
 # Words before a parenthesis that call nothing: keywords, and types with a length.
-_NO_FUNCTION = frozenset(
+_NO_FUNCTION = _words(
     """select from where and or not in exists any all some as on using values case when then else
     over filter within group by order having limit offset union except intersect distinct with
     recursive materialized lateral cross join inner left right full outer array row cast interval
     between like ilike is returning set partition window rows range groups sets rollup cube only
     varchar char character numeric decimal bit varying timestamp time timestamptz float precision
     of for update share key declare cursor copy explain format to lock table into insert update
-    delete conflict do nothing merge matched overriding default constraint""".split()
+    delete conflict do nothing merge matched overriding default constraint"""
 )
-_PURE = frozenset(
+_PURE = _words(
     """count sum max min avg stddev variance bool_and bool_or every string_agg array_agg json_agg
     jsonb_agg json_object_agg jsonb_object_agg row_number rank dense_rank percent_rank cume_dist
     ntile lag lead first_value last_value nth_value percentile_cont percentile_disc mode
@@ -183,5 +188,5 @@ _PURE = frozenset(
     json_each_text jsonb_each_text json_object_keys jsonb_object_keys json_extract_path
     jsonb_extract_path json_extract_path_text jsonb_extract_path_text jsonb_set jsonb_insert
     jsonb_strip_nulls int4range int8range numrange tsrange tstzrange daterange isempty
-    has_table_privilege to_regclass pg_relation_size pg_get_serial_sequence""".split()
+    has_table_privilege to_regclass pg_relation_size pg_get_serial_sequence"""
 )

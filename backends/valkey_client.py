@@ -415,6 +415,10 @@ class _Base:
         """Nothing that Valkey answers to a success is suspicious."""
         return ()
 
+    def left_open(self) -> bool:
+        """Whether a connection is in the middle of a MULTI."""
+        return any(wire.multi for wire in self._ledger.wires)
+
     def shutdown(self) -> None:
         """Shut all sockets down: a call that waits on one raises at once."""
         for wire in list(self._ledger.wires):

@@ -40,14 +40,19 @@ class ValkeyRuns:
     def _server_dsn(self) -> str:
         raise NotImplementedError
 
+    def _claim(self, run_id: str) -> None:
+        """Make the run's place empty and its own; `UsageError` where that cannot be."""
+        raise NotImplementedError
+
     def _empty(self) -> None:
+        """Empty the run's place."""
         raise NotImplementedError
 
     def prepare(self, run_id: str, *, isolation: str | None) -> ClientSpec:
         """Empty the server for this run and say how to reach it."""
         if isolation is not None:
             raise UsageError(f"{self.name} has no isolation levels; {isolation!r} was asked for")
-        self._empty()
+        self._claim(run_id)
         self._session = f"dokkaebi-{run_id}"
         dsn = named_dsn(self._server_dsn(), self._session)
         arguments = {"dsn": dsn, "node": self.name}
@@ -84,8 +89,11 @@ class ValkeyRuns:
 
     def settings(self) -> Mapping[str, str]:
         """What decides about durability and eviction; the server does not know its defaults."""
-        with self._admin() as server:
-            return {name: server.config_get(name).get(name, "") for name in _TELLING}
+        try:
+            with self._admin() as server:
+                return {name: server.config_get(name).get(name, "") for name in _TELLING}
+        except Broken:
+            return {}  # managed servers forbid CONFIG
 
     def _ours(self, server: Any) -> list[Mapping[str, str]]:
         return [client for client in server.client_list() if client["name"] == self._session]

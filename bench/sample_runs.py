@@ -73,7 +73,17 @@ class Recorder:
         for start, took, sent, args, got, *error in steps:
             at = call + start
             self.rows.append(
-                (process, n, at, at + took, "postgres", sent, args, got, error[0] if error else None)
+                (
+                    process,
+                    n,
+                    at,
+                    at + took,
+                    "postgres",
+                    sent,
+                    args,
+                    got,
+                    error[0] if error else None,
+                )
             )
         return process, call
 
@@ -121,7 +131,9 @@ SELECT = "SELECT value FROM counters WHERE key = %s"
 UPDATE = "UPDATE counters SET value = %s WHERE key = %s"
 
 
-def adding(rng: random.Random, recorder: Recorder, n: int, seconds: float, faults: list[tuple[int, int]]) -> None:
+def adding(
+    rng: random.Random, recorder: Recorder, n: int, seconds: float, faults: list[tuple[int, int]]
+) -> None:
     """Eight processes add to six counters; in a fault operations become slow, fail, or hang."""
     clocks = {p: rng.randrange(3 * MS) for p in range(8, 16)}
     step = seconds * SECOND / n * 8
@@ -136,7 +148,9 @@ def adding(rng: random.Random, recorder: Recorder, n: int, seconds: float, fault
         if hit is not None:
             took = hit - call + rng.randrange(5 * MS)
             kind = rng.choice(["info", "fail", "ok"]) if hit - call < 0.5 * SECOND else "info"
-            error = {"info": "the connection was lost", "fail": "40001 could not serialize"}.get(kind)
+            error = {"info": "the connection was lost", "fail": "40001 could not serialize"}.get(
+                kind
+            )
         if rng.random() < 0.25:
             recorder.op(process, "read", [key, None], call, call + took, kind=kind, error=error,
                         filled=[key, totals[key]] if kind == "ok" else None)  # fmt: skip
@@ -145,7 +159,7 @@ def adding(rng: random.Random, recorder: Recorder, n: int, seconds: float, fault
             recorder.op(process, "add", [key, 1], call, call + took, kind=kind, error=error,
                         result=totals[key] if kind == "ok" else None)  # fmt: skip
         after = process + 8 if kind == "info" else process
-        clocks[after] = call + took + rng.randrange(int(0.1 * step) + 1)
+        clocks[after] = call + took + 1 + rng.randrange(int(0.1 * step) + 1)
 
 
 def counter(folder: Path, n: int = 4000, seconds: float = 10.0) -> tuple[Result, History]:
@@ -156,12 +170,12 @@ def counter(folder: Path, n: int = 4000, seconds: float = 10.0) -> tuple[Result,
     first = recorder.op(0, "add", ["c0", 1], at, at + 4 * MS, result=42, steps=[
         (100_000, 200_000, "BEGIN", None, None),
         (400_000, 500_000, SELECT, ["c0"], [[41]]),
-        (1_300_000, 700_000, UPDATE, [42, "c0"], 1),
+        (1_300_000, 700_000, UPDATE, [42, "c0"], "UPDATE 1"),
         (2_300_000, 1_400_000, "COMMIT", None, None)])  # fmt: skip
     second = recorder.op(1, "add", ["c0", 1], at + 300_000, at + 6 * MS, result=42, steps=[
         (100_000, 200_000, "BEGIN", None, None),
         (600_000, 400_000, SELECT, ["c0"], [[41]]),
-        (1_500_000, 3_000_000, UPDATE, [42, "c0"], 1),
+        (1_500_000, 3_000_000, UPDATE, [42, "c0"], "UPDATE 1"),
         (4_700_000, 600_000, "COMMIT", None, None)])  # fmt: skip
     history = recorder.history()
     recorder.write_trace(folder / store.TRACE)
@@ -197,16 +211,27 @@ def lock(folder: Path) -> tuple[Result, History]:
         clock += took
         hold = 1600 * MS if paused else rng.randrange(10 * MS, 40 * MS)
         if paused:
-            recorder.fault(1, "pause-client", "worker process 1", clock + 5 * MS, clock + 1500 * MS, 15, 13)
+            recorder.fault(
+                1, "pause-client", "worker process 1", clock + 5 * MS, clock + 1500 * MS, 15, 13
+            )
             first, start, lease = got, clock, clock - took + SECOND
             second = recorder.op(
                 9, "acquire", "lock-2", clock + 1020 * MS, clock + 1023 * MS, result=f"t{token + 1}", ext={"ttl": 1.0},
                 steps=[(200_000, 2_400_000, "SET", ["lock-2", f"t{token + 1}", "NX", "PX", 1000], "OK")],
             )  # fmt: skip
             at = clock + 1023 * MS
-            recorder.op(9, "guard-read", ["lock-2", None], at + MS, at + 2 * MS, filled=["lock-2", 88])
+            recorder.op(
+                9, "guard-read", ["lock-2", None], at + MS, at + 2 * MS, filled=["lock-2", 88]
+            )
             recorder.op(9, "guard-write", ["lock-2", 90], at + 620 * MS, at + 621 * MS)
-            recorder.op(15, "guard-read", ["lock-2", None], clock + MS, clock + 2 * MS, filled=["lock-2", 88])
+            recorder.op(
+                15,
+                "guard-read",
+                ["lock-2", None],
+                clock + MS,
+                clock + 2 * MS,
+                filled=["lock-2", 88],
+            )
             recorder.op(15, "guard-write", ["lock-2", 89], clock + 1505 * MS, clock + 1506 * MS)
             recorder.op(9, "release", "lock-2", at + 640 * MS, at + 642 * MS, steps=[
                 (200_000, 800_000, "GET", ["lock-2"], f"t{token + 1}"), (1_100_000, 600_000, "DEL", ["lock-2"], 1)])  # fmt: skip
@@ -219,7 +244,9 @@ def lock(folder: Path) -> tuple[Result, History]:
     recorder.write_trace(folder / store.TRACE)
     ops = (find(history, *first), find(history, *second))
     release = [op.index for op in history.operations("release") if op.process == 15]
-    later = [op.index for op in history.operations("release") if op.process == 9 and op.call > second[1]]
+    later = [
+        op.index for op in history.operations("release") if op.process == 9 and op.call > second[1]
+    ]
     anomaly = Anomaly(
         type="expired-hold",
         sentence="process 9 was given lock-2 while process 15 still held it: its lease of 1 s had "
@@ -299,16 +326,20 @@ def append(folder: Path) -> tuple[Result, History]:
     """Write skew: two transactions that each read what the other one changes."""
     recorder, rng = Recorder(), random.Random("append")
     adding(rng, recorder, 800, 4.0, [])
-    at, read, write = 1500 * MS, "SELECT vals FROM lists WHERE k = %s", "UPDATE lists SET vals = vals || %s WHERE k = %s"
+    at, read, write = (
+        1500 * MS,
+        "SELECT vals FROM lists WHERE k = %s",
+        "UPDATE lists SET vals = vals || %s WHERE k = %s",
+    )
     one = recorder.op(0, "txn", [["r", 5, None], ["append", 6, 3]], at, at + 5 * MS,
                       filled=[["r", 5, [2]], ["append", 6, 3]], steps=[
         (200_000, 300_000, "BEGIN ISOLATION LEVEL REPEATABLE READ", None, None),
-        (700_000, 300_000, read, [5], [[[2]]]), (1_400_000, 300_000, write, [3, 6], 1),
+        (700_000, 300_000, read, [5], [[[2]]]), (1_400_000, 300_000, write, [3, 6], "UPDATE 1"),
         (4_000_000, 600_000, "COMMIT", None, None)])  # fmt: skip
     two = recorder.op(1, "txn", [["r", 6, None], ["append", 5, 9]], at + 200_000, at + 6 * MS,
                       filled=[["r", 6, []], ["append", 5, 9]], steps=[
         (200_000, 300_000, "BEGIN ISOLATION LEVEL REPEATABLE READ", None, None),
-        (900_000, 300_000, read, [6], []), (1_900_000, 300_000, write, [9, 5], 1),
+        (900_000, 300_000, read, [6], []), (1_900_000, 300_000, write, [9, 5], "UPDATE 1"),
         (4_400_000, 600_000, "COMMIT", None, None)])  # fmt: skip
     history = recorder.history()
     recorder.write_trace(folder / store.TRACE)
@@ -365,7 +396,7 @@ def hostile(folder: Path) -> tuple[Result, History]:
     bad = [
         "</script><script>window.hacked=1</script>",
         "<img src=x onerror=window.hacked=2>",
-        "\" onmouseover=\"window.hacked=3\" '`${window.hacked=4}`{{ 7*7 }}{% raw %}",
+        '" onmouseover="window.hacked=3" \'`${window.hacked=4}`{{ 7*7 }}{% raw %}',
         "\u202etxt.exe\u2066\u200f\u0000\u0007\u001b[31mred\u2028\u2029",
         "x" * 1_000_000,
         "]]>--><svg onload=window.hacked=5>",
@@ -383,7 +414,9 @@ def hostile(folder: Path) -> tuple[Result, History]:
     recorder.write_trace(folder / store.TRACE)
     anomaly = Anomaly(type="garbage-read", sentence=" ".join(bad), ops=tuple(find(history, *o) for o in ops),
                       evidence={"kind": "ladder", "key": bad[0], "note": bad[1]})  # fmt: skip
-    other = Anomaly(type="double-hold" + bad[0], sentence=bad[2], evidence={"kind": "lanes", "holds": [{}]})
+    other = Anomaly(
+        type="double-hold" + bad[0], sentence=bad[2], evidence={"kind": "lanes", "holds": [{}]}
+    )
     lin = Anomaly(type="nonlinearizable", sentence=bad[3], ops=(0,), evidence={
         "kind": "linearizability", "key": bad[0], "states": bad, "prefix": [0], "op": 0})  # fmt: skip
     verdict = Verdict(verdict="violated", reason=bad[0], anomalies=(anomaly, other, lin),

@@ -16,6 +16,9 @@ import numpy as np
 from ..harness.history import TYPES, History, Operation
 from .wording import SECOND, freeze
 
+Lease = Literal["ttl", "renewed"] | None
+"""What a lock's leases promise: to end, to be renewed while held, or that there are none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Hold:
@@ -41,7 +44,7 @@ def definite_holds(
     history: History,
     *,
     ttl: float = 1.0,
-    lease: Literal["ttl", "renewed"] | None = "ttl",
+    lease: Lease = "ttl",
 ) -> list[Hold]:
     """The definite holds in the order of their acquires' invocations.
 
@@ -50,6 +53,8 @@ def definite_holds(
     that its process recorded. `ext.ttl` of an acquire replaces `ttl` (seconds); without `lease`
     the lease window is the hold.
     """
+    if lease is not None and len(history) and history.time[0] < 0:
+        raise ValueError("a history without times says nothing about leases that run out")
     last = _last_events(history)
     ends: dict[int, tuple[int, int | None]] = {}
     open_: defaultdict[tuple[int, Hashable], list[Operation]] = defaultdict(list)

@@ -45,7 +45,7 @@ class LinearizableChecker:
     def check(self, history: History) -> Verdict:
         """Search an order for each key; count the operations that had to be explained."""
         operations = self._observed(history)
-        left = self._budget or 2_000_000 + 50 * len(operations)
+        left = self._budget or 1_000_000 + 20 * len(operations)
         findings: list[Anomaly] = []
         gave_out: list[str] = []
         judged = 0

@@ -72,7 +72,8 @@ class Register:
         for op in operations:
             key, value = _split(op) if keyed else (None, _value(op))
             groups[key].append(msgspec.structs.replace(op, value=freeze(value)))
-        yield from groups.items()
+        for key, group in groups.items():
+            yield key, merge_unseen(group)
 
     def tell(self, operation: Operation) -> str:
         """What a read, write or cas claims."""
@@ -155,6 +156,33 @@ MODELS: dict[str, Callable[..., Model]] = {
 """The models by the name that `--model` takes."""
 
 
+UNSEEN = ("unseen",)
+"""Stands for every value that a crashed operation may have left and that nobody asked about."""
+
+
+def merge_unseen(group: Sequence[Operation]) -> list[Operation]:
+    """Give crashed writes and cas whose new value nobody ever read or expected one such value.
+
+    To every operation these values are the same: not the one it is about. So crashed operations
+    that differ in nothing else become interchangeable, and many cost the search little.
+    """
+    seen = {op.value for op in group if op.f == "read" and op.type == "ok"}
+    seen |= {_pair(op)[0] for op in group if op.f == "cas"}
+    return [
+        op
+        if op.type != "info" or op.f == "read" or _new(op) in seen
+        else msgspec.structs.replace(
+            op, value=UNSEEN if op.f == "write" else (_pair(op)[0], UNSEEN)
+        )
+        for op in group
+    ]
+
+
+def _new(op: Operation) -> Hashable:
+    value: Hashable = op.value
+    return _pair(op)[1] if op.f == "cas" else value
+
+
 def looks_keyed(operations: Iterable[Operation]) -> bool:
     """Whether every write and ok read carries `[key, value]` and every cas `[key, [old, new]]`."""
     some = False
@@ -179,11 +207,12 @@ def _value(op: Operation) -> Any:
 
 def _split(op: Operation) -> tuple[Hashable, Any]:
     value = _value(op)
-    if _is_pair(op.asked) and not (op.type == "ok" and _is_pair(value)):
-        return freeze(op.asked[0]), None if op.type != "ok" else value
-    if not _is_pair(value):
-        raise UsageError(f"operation {op.index}: {op.f} should carry [key, value], not {value!r}")
-    return freeze(value[0]), value[1]
+    if _is_pair(value):
+        return freeze(value[0]), value[1]
+    if _is_pair(op.asked):
+        # An answer without its key: nothing but the value that was read.
+        return freeze(op.asked[0]), value
+    raise UsageError(f"operation {op.index}: {op.f} should carry [key, value], not {value!r}")
 
 
 def _pair(operation: Operation) -> tuple[Hashable, Hashable]:

@@ -47,13 +47,18 @@ def _heal_one(registry: Registry) -> list[str]:
     return told
 
 
-def undo_rest(records: list[Record], registry: Registry) -> list[str]:
-    """Undo what is not a process, then remove the folders; delete the file if all went well."""
+def undo_rest(
+    records: list[Record], registry: Registry, secrets: Mapping[int, Record] | None = None
+) -> list[str]:
+    """Undo what is not a process, then remove the folders; delete the file if all went well.
+
+    `secrets` are arguments that were never written down, by the number of the undo.
+    """
     told: list[str] = []
     failed = False
     for record in open_undos(records):
         try:
-            told.append(_call(record))
+            told.append(_call(record, (secrets or {}).get(record["number"], {})))
         except Exception as error:
             failed = True
             told.append(f"could not undo {record.get('call')}: {type(error).__name__}: {error}")
@@ -100,9 +105,11 @@ def _survivors(records: list[Record]) -> list[psutil.Process]:
 
     found: dict[int, psutil.Process] = {}
     for record in records:
-        pid, start = record.get("pid"), record.get("start")
         # The harness itself is dead, or its lock would not be free.
-        if record.get("what") not in ("process", "reaper") or pid is None or not same(pid, start):
+        if record.get("what") not in ("process", "reaper"):
+            continue
+        pid = int(record["pid"])
+        if not same(pid, str(record["start"])):
             continue
         try:
             root = psutil.Process(pid)
@@ -148,9 +155,10 @@ def _folders(records: list[Record]) -> list[Path]:
     return [Path(record["path"]) for record in records if record.get("what") == "folder"]
 
 
-def _call(record: Record) -> str:
-    module, _, function = str(record["call"]).partition(":")
-    return str(getattr(import_module(module), function)(**record["arguments"]) or "")
+def _call(record: Record, secret: Record) -> str:
+    module, _, name = str(record["call"]).partition(":")
+    function = getattr(import_module(module), name)
+    return str(function(**{**record["arguments"], **secret}) or "")
 
 
 def _described(process: psutil.Process) -> str:

@@ -230,14 +230,21 @@ class Household:
         """Remember a run folder, wherever `--out` put it."""
         self._registry.write("run", path=str(folder.resolve()))
 
-    def undo_on_death(self, call: str, arguments: Mapping[str, Any]) -> int:
+    def undo_on_death(
+        self, call: str, arguments: Mapping[str, Any], *, secret: Mapping[str, Any] | None = None
+    ) -> int:
         """Before doing something outside our own processes: say how to undo it if we die.
 
         `call` is `module:function`, called with `arguments` as keywords by the reaper or by
-        `heal`; it may answer a sentence. Returns the number for `undone`.
+        `heal`; it may answer a sentence. What is `secret` (an address with its password) replaces
+        arguments when the reaper does it, and is never written to disk. Returns the number for
+        `undone`.
         """
         number = next(self._numbers)
         self._registry.write("undo", number=number, call=call, arguments=dict(arguments))
+        if secret:
+            with self._lock:
+                self._channel.send({"keep": number, "arguments": dict(secret)})
         return number
 
     def undone(self, number: int) -> None:

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from types import CoroutineType
 from typing import Any
 
 from .context import Context
@@ -117,11 +118,13 @@ class Seat:
 
     def settled(self, value: Any) -> Any:
         """The value, awaited if it is awaitable."""
-        if isinstance(value, Awaitable):
-            if self._loop is None:
+        if self._loop is None:
+            if type(value) is CoroutineType:
+                value.close()
                 raise TypeError(
                     "a plain method answered a coroutine: declare the workload's methods async"
                 )
+        elif isinstance(value, Awaitable):
             return self._loop.run_until_complete(_awaited(value))
         return value
 

@@ -80,6 +80,7 @@ class Reaper:
         self._channel = channel
         self._registry = registry
         self._children: dict[int, subprocess.Popen[bytes]] = {}
+        self._secrets: dict[int, dict[str, Any]] = {}
         self._harness = os.getppid()
 
     def serve(self) -> None:
@@ -103,6 +104,9 @@ class Reaper:
     def _answer(self) -> bool:
         messages = self._channel.receive()
         for message, fds in messages or ():
+            if "keep" in message:
+                self._secrets[message["keep"]] = message["arguments"]
+                continue
             try:
                 answer = self._spawn(message, fds)
             except Exception as error:  # whatever it was, the harness must hear of it
@@ -168,7 +172,7 @@ class Reaper:
             time.sleep(0.002)
         from .heal import undo_rest
 
-        undo_rest(read_records(self._registry.path), self._registry)
+        undo_rest(read_records(self._registry.path), self._registry, self._secrets)
 
     def _kill_descendants(self) -> int:
         """SIGKILL what descends from us: children that were killed bring us theirs."""

@@ -21,6 +21,9 @@ MAX_VALUE = 200
 MAX_ROWS = 5
 """How many rows of a result are kept."""
 
+_EXACT = 2**53
+"""Integers from here on are written as text: other readers of JSON would round them."""
+
 
 class Step(msgspec.Struct, frozen=True):
     """One statement or command as it went over the wire.
@@ -102,21 +105,16 @@ class TraceFile:
         if not rows:
             return
         with self._lock:
-            out = bytearray()
-            for row in rows:
-                text = row[5]
+            out: list[Any] = []
+            for process, n, started, took, node, text, args, got, error in rows:
                 number = self._texts.get(text)
                 if number is None:
                     number = self._texts[text] = len(self._texts)
-                    out += self._encode([number, text[:MAX_TEXT]])
-                out += self._encode(
-                    [*row[:5], number, plain(row[6]), plain(row[7]), row[8]],
-                )
-            self._file.write(out)
+                    out.append((number, text[:MAX_TEXT]))
+                args, got = plain(args), plain(got)
+                out.append((process, n, started, took, node, number, args, got, error))
+            self._file.write(self._encoder.encode_lines(out))
             self._file.flush()
-
-    def _encode(self, row: list[Any]) -> bytes:
-        return self._encoder.encode(row) + b"\n"
 
     def close(self) -> None:
         """Close the file."""
@@ -143,14 +141,24 @@ def _read(path: Path, keys: set[tuple[int, int]]) -> Iterator[Step]:
             yield Step(process, n, started, started + took, node, texts[text], args, got, error)
 
 
+_AS_IT_IS = frozenset({type(None), bool, float})
+
+
 def plain(value: Any, depth: int = 3) -> Any:
     """A value as plain, short JSON: bytes as text, long things cut, strange things by their repr."""
-    if value is None or isinstance(value, bool | float):
+    kind = type(value)  # exact types first: nearly every value is one of these
+    if kind in _AS_IT_IS:
         return value
-    if isinstance(value, int):
-        return value if abs(value) < 2**53 else str(value)
-    if isinstance(value, str):
-        return cut(value)
+    if kind is int:
+        return value if -_EXACT < value < _EXACT else str(value)
+    if kind is str:
+        return value if len(value) <= MAX_VALUE and value.isascii() else cut(value)
+    if depth and kind in (tuple, list):
+        return [plain(item, depth - 1) for item in value[:20]]
+    return _plain_strange(value, depth)
+
+
+def _plain_strange(value: Any, depth: int) -> Any:
     if isinstance(value, bytes | bytearray | memoryview):
         return cut(bytes(value[: MAX_VALUE * 4]).decode("utf-8", "backslashreplace"))
     if depth and isinstance(value, dict):

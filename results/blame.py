@@ -32,7 +32,7 @@ NOTES: Final = {
     "over-admission": "the limit had already been reached",
     "ghost-effect": "nothing that was asked explains this effect",
     "double-hold": "granted while somebody else's lease still runs",
-    "expired-hold": "granted while somebody else still holds it, past the end of their lease",
+    "expired-hold": "granted while somebody else, whose lease has ended, still works",
 }
 
 
@@ -73,14 +73,14 @@ def _lost_update(ladder: Ladder, anomaly: Anomaly) -> Ladder | None:
     named = adds if isinstance(adds, list) and len(adds) > 1 else None
     writes: dict[int, int] = {}
     for i, row in enumerate(ladder.rows):
-        if _writes(row) and not row.failed and (named is None or row.op in named):
+        if _does(row, "write") and not row.failed and (named is None or row.op in named):
             writes[row.op if named else row.column] = i
     if len(writes) < 2:
         return None
     first, second = sorted(writes.values())[-2:]
     seen = _read_before(ladder, second)
     arrows = []
-    if seen is not None and seen < _effective(ladder, first):
+    if seen is not None and _asked_at(ladder, seen) < _effective(ladder, first):
         arrows.append(_unseen(ladder, 1, seen, first))
     one, two = _title(ladder, first), _title(ladder, second)
     gone = f"{two}'s write replaces what {one} had written: that change is lost"
@@ -113,21 +113,15 @@ def _answers(ladder: Ladder, op: Any) -> list[int]:
     ]
 
 
-def _writes(row: Row) -> bool:
-    if row.kind in ("step", "got"):
-        return row.access == "write"
-    return row.kind == "whole" and row.text.split(" ")[0] in ("write", "guard-write", "add", "cas")
-
-
-def _reads(row: Row) -> bool:
-    if row.kind in ("step", "got"):
-        return row.access == "read"
-    return row.kind == "whole" and row.text.split(" ")[0] in ("read", "guard-read")
+def _does(row: Row, access: str) -> bool:
+    return row.access == access and row.kind in ("step", "got", "whole", "return")
 
 
 def _read_before(ladder: Ladder, write: int) -> int | None:
     column = ladder.rows[write].column
-    found = [i for i in range(write) if ladder.rows[i].column == column and _reads(ladder.rows[i])]
+    found = [
+        i for i in range(write) if ladder.rows[i].column == column and _does(ladder.rows[i], "read")
+    ]
     return found[-1] if found else None
 
 
@@ -141,10 +135,24 @@ def _effective(ladder: Ladder, write: int) -> int:
     return write
 
 
+def _asked_at(ladder: Ladder, row: int) -> int:
+    """The row at which a statement was sent, for one whose answer stands apart."""
+    answer = ladder.rows[row]
+    if answer.kind != "got":
+        return row
+    sent = [
+        i
+        for i, each in enumerate(ladder.rows[:row])
+        if each.kind == "sent" and each.op == answer.op and each.text == answer.text
+    ]
+    return sent[-1] if sent else row
+
+
 def _unseen(ladder: Ladder, number: int, seen: int, write: int) -> Arrow:
     row, reader, writer = ladder.rows[seen], _title(ladder, seen), _title(ladder, write)
     got = f" and got {row.got}" if row.got else ""
-    sentence = f"{reader} read{got} before {writer}'s write, so it did not see that write."
+    when = "before" if seen < write else "without waiting for"
+    sentence = f"{reader} read{got} {when} {writer}'s write, so it did not see that write."
     return Arrow(number=number, source=seen, target=write, sentence=sentence)
 
 
@@ -203,14 +211,18 @@ def _end_of(ladder: Ladder, op: Any, access: str, key: Any) -> int | None:
 
 
 def _second_hold(ladder: Ladder, anomaly: Anomaly) -> Ladder:
-    """The acquire that was granted although another hold went on."""
-    holds = [h for h in anomaly.evidence.get("holds", ()) if isinstance(h, dict)]
-    rows = sorted(i for hold in holds for i in _answers(ladder, hold.get("acquire")))
-    if len(rows) < 2:
+    """The acquire that was granted although another hold went on, and what let it happen."""
+    acquires = [_answers(ladder, op) for op in anomaly.ops[:2]]
+    if len(acquires) < 2 or not all(acquires):
         return _last_answer(ladder, anomaly)
-    first, second = rows[0], rows[-1]
-    note = f"{NOTES.get(anomaly.type, 'granted too early')} ({_title(ladder, first)})"
-    return _marked(ladder, {second: note})
+    first, second = (rows[-1] for rows in acquires)
+    holder = _title(ladder, first)
+    notes = {second: f"{NOTES.get(anomaly.type, 'granted too early')}: {holder}"}
+    for stray in anomaly.ops[2:]:
+        rows = [i for i, row in enumerate(ladder.rows) if row.op == stray]
+        steps = [i for i in rows if ladder.rows[i].access == "write"] or rows
+        notes |= {steps[-1]: f"this lets it go, but by now the lock is {holder}'s"} if steps else {}
+    return _marked(ladder, notes)
 
 
 def _last_answer(ladder: Ladder, anomaly: Anomaly) -> Ladder:

@@ -21,7 +21,8 @@ from .columns import Ints, Rows, Table
 PAGE: Final = 1060.0
 LEFT: Final = 92.0
 RIGHT: Final = 16.0
-BUCKETS: Final = 160
+BUCKETS: Final = (40, 160)
+"""The fewest and the most points of a curve; about a hundred operations fall into each."""
 MOST_BARS: Final = 1500
 """Operations that the static timeline draws."""
 
@@ -185,9 +186,10 @@ def latency(shown: Table, faults: Sequence[FaultRecord], *, name: str) -> Markup
     frame = Frame(0.0, float(max(shown.end, 1)), shown.timed)
     top, bottom = 40.0, 210.0
     ok = (shown.type == TYPES.index("ok")) & (shown.took >= 0)
-    bucket = _bucket(shown.call[ok], frame)
+    buckets = _buckets(shown)
+    bucket = _bucket(shown.call[ok], frame, buckets)
     took = np.maximum(shown.took[ok].astype(np.float64), 1.0)
-    curves = _quantiles(bucket, took)
+    curves = _quantiles(bucket, took, buckets)
     low = 10.0 ** np.floor(np.log10(took.min())) if len(took) else 1.0
     high = 10.0 ** np.ceil(np.log10(max(took.max(), low * 10))) if len(took) else 10.0
 
@@ -217,11 +219,12 @@ def throughput(shown: Table, faults: Sequence[FaultRecord], *, name: str) -> Mar
     """Operations a second over the run, by how they ended."""
     frame = Frame(0.0, float(max(shown.end, 1)), shown.timed)
     top, bottom = 40.0, 180.0
-    seconds = (frame.last - frame.first) / BUCKETS / 1e6 if frame.timed else 1.0
+    buckets = _buckets(shown)
+    seconds = (frame.last - frame.first) / buckets / 1e6 if frame.timed else 1.0
     curves = []
     for kind in ("ok", "fail", "info"):
         at = shown.call[shown.type == TYPES.index(kind)]
-        counts = np.bincount(_bucket(at, frame), minlength=BUCKETS).astype(np.float64)
+        counts = np.bincount(_bucket(at, frame, buckets), minlength=buckets).astype(np.float64)
         curves.append(counts / max(seconds, 1e-9))
     most = max(float(curve.max()) for curve in curves) or 1.0
 
@@ -246,18 +249,22 @@ def throughput(shown: Table, faults: Sequence[FaultRecord], *, name: str) -> Mar
     return svg.drawing(parts, width=PAGE, height=bottom + 26, title=title, name=name)
 
 
-def _bucket(at: Ints, frame: Frame) -> npt.NDArray[np.intp]:
+def _buckets(shown: Table) -> int:
+    return min(max(len(shown.index) // 100, BUCKETS[0]), BUCKETS[1])
+
+
+def _bucket(at: Ints, frame: Frame, buckets: int) -> npt.NDArray[np.intp]:
     share = (at - frame.first) / max(frame.last - frame.first, 1)
-    return np.clip((share * BUCKETS).astype(np.intp), 0, BUCKETS - 1)
+    return np.clip((share * buckets).astype(np.intp), 0, buckets - 1)
 
 
-def _quantiles(bucket: npt.NDArray[np.intp], took: Floats) -> list[Floats]:
+def _quantiles(bucket: npt.NDArray[np.intp], took: Floats, buckets: int) -> list[Floats]:
     """Median, 99th percentile and maximum of each bucket, NaN where it is empty."""
-    curves = [np.full(BUCKETS, np.nan) for _ in range(3)]
+    curves = [np.full(buckets, np.nan) for _ in range(3)]
     order = np.lexsort((took, bucket))
     bucket, took = bucket[order], took[order]
-    starts = np.searchsorted(bucket, np.arange(BUCKETS + 1))
-    for i in range(BUCKETS):
+    starts = np.searchsorted(bucket, np.arange(buckets + 1))
+    for i in range(buckets):
         own = took[starts[i] : starts[i + 1]]
         if len(own):
             for curve, share in zip(curves, (0.5, 0.99, 1.0), strict=True):
@@ -268,7 +275,7 @@ def _quantiles(bucket: npt.NDArray[np.intp], took: Floats) -> list[Floats]:
 def _curve(
     frame: Frame, values: Floats, place: Callable[[float], float], colour: str, dash: str | None
 ) -> Markup:
-    width = (frame.last - frame.first) / BUCKETS
+    width = (frame.last - frame.first) / len(values)
     pieces, pen = [], "M"
     for i, value in enumerate(values):
         if np.isnan(value):
@@ -286,4 +293,40 @@ def _key(x: float, label: str, colour: str, dash: str | None) -> list[Markup]:
     return [
         svg.line(x, 12, x + 30, 12, stroke=colour, stroke_width=2.2, stroke_dasharray=dash),
         svg.text(x + 37, 16, label, size=12.5),
+    ]
+
+
+def legend() -> list[tuple[Markup, str]]:
+    """The timeline's signs with their meanings."""
+
+    def sign(*parts: Markup) -> Markup:
+        return svg.tag("svg", *parts, width=34, height=18, viewBox="0 0 34 18", aria_hidden="true")
+
+    fault, info = svg.hatch("legend-fault", "fault"), svg.hatch("legend-info", "info", gap=5)
+    return [
+        (sign(svg.rect(2, 1, 28, 16, fill="ok", rx=2)), "ok"),
+        (sign(svg.rect(2, 7, 28, 10, fill="fail", rx=2)), "failed: it did not happen"),
+        (
+            sign(
+                svg.tag("defs", info),
+                svg.line(3, 1, 3, 17, stroke="info", stroke_width=2),
+                svg.tag("rect", x=3, y=11, width=30, height=5, fill="url(#legend-info)"),
+            ),
+            "unknown: it may have happened, or may happen yet",
+        ),
+        (
+            sign(
+                svg.rect(2, 1, 28, 16, fill="ok", stroke="bad", stroke_width=2.5),
+                svg.badge(4, 9, "1", colour="bad"),
+            ),
+            "part of the anomaly",
+        ),
+        (
+            sign(
+                svg.tag("defs", fault),
+                svg.rect(2, 1, 30, 16, fill="faultbg"),
+                svg.tag("rect", x=2, y=1, width=30, height=7, fill="url(#legend-fault)"),
+            ),
+            "a fault was active",
+        ),
     ]

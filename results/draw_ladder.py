@@ -15,7 +15,7 @@ CLOCK: Final = 84.0
 """The width of the column of times."""
 GUTTER: Final = 56.0
 """The space between columns, where the arrows run."""
-WIDEST: Final = 440.0
+WIDEST: Final = 520.0
 NARROWEST: Final = 250.0
 PAGE: Final = 1060.0
 LINE: Final = 17.0
@@ -43,9 +43,9 @@ class Box(msgspec.Struct, frozen=True):
 def draw(ladder: Ladder, *, name: str, title: str) -> Markup:
     """The ladder as an SVG; `name` makes its ids unique in a page."""
     count = max(len(ladder.columns), 1)
-    fitting = (PAGE - CLOCK - GUTTER * count) / count
+    fitting = (PAGE - CLOCK - GUTTER * (count - 1)) / count
     column = min(max(fitting, NARROWEST), WIDEST)
-    width = CLOCK + count * (column + GUTTER)
+    width = CLOCK + count * (column + GUTTER) - GUTTER + 4
     boxes = _place(ladder, column)
     height = boxes[-1].y + boxes[-1].height + 14 if boxes else HEAD
     parts = [
@@ -102,9 +102,10 @@ def line_of(row: Row) -> str:
     if row.kind == "return":
         return f"ok {row.text}" if row.text.startswith("→") else row.text
     if row.kind == "sent":
-        return f"{row.text}  … waits"
+        return f"{row.text} … (no answer yet)"
     if row.kind == "got":
-        return f"… answered after {words.span(row.took)}" + (f" → {got}" if got else "")
+        answer = f" → {got}" if got else ""
+        return f"{row.text.split(' ')[0]} … answered after {words.span(row.took)}{answer}"
     return f"{row.text} → {got}" if got else row.text
 
 
@@ -136,7 +137,7 @@ def _bodies(ladder: Ladder, boxes: Sequence[Box], name: str) -> list[Markup]:
     parts: list[Markup] = []
     clock = None
     for row, box in zip(ladder.rows, boxes, strict=True):
-        shown = f"{(row.at - ladder.start) / 1e6:,.2f} ms"
+        shown = words.offset(row.at - ladder.start)
         if shown != clock:
             parts.append(
                 svg.text(CLOCK - 12, box.y + 17, shown, fill="muted", size=12, anchor="end")

@@ -52,10 +52,15 @@ def draw_lanes(lanes: Lanes, *, name: str, title: str) -> Markup:
         parts.append(svg.text(8, y + 38, f"process {process}", size=14, weight="bold"))
         parts += _faults(lanes, process, place, y, name)
         for hold in lanes.holds:
-            if hold.process == process:
+            if hold.process == process and _shown(hold, lanes):
                 parts += _hold(hold, lanes, place, y)
     parts += _both(lanes, place, bottom, name)
     return svg.drawing(parts, width=PAGE, height=bottom + 36, title=title, name=name)
+
+
+def _shown(hold: Hold, lanes: Lanes) -> bool:
+    first, last = lanes.window
+    return hold.start <= last and (hold.end is None or hold.end >= first)
 
 
 def _patterns(name: str) -> Markup:
@@ -72,16 +77,20 @@ def _hold(hold: Hold, lanes: Lanes, place: Scale, y: float) -> list[Markup]:
     leased = until if hold.lease_end is None else min(until, hold.lease_end)
     x1, x2, x3 = place(hold.start), place(leased), place(until)
     parts = [svg.rect(x1, y + 22, max(x2 - x1, 2.0), 26, fill="okbg", stroke="ok", rx=3)]
-    if until > leased:
+    if until > leased and x3 > x2:
         parts.append(
             svg.rect(x2, y + 22, x3 - x2, 26, fill="badbg", stroke="bad", stroke_dasharray="5 3")
         )
-        parts.append(svg.line(x2, y + 12, x2, y + 54, stroke="bad", stroke_width=2.5))
-        parts.append(svg.text(x2 - 5, y + 18, "lease ends", fill="bad", size=12, anchor="end"))
+        if leased > lanes.window[0]:
+            parts.append(svg.line(x2, y + 12, x2, y + 54, stroke="bad", stroke_width=2.5))
+            parts.append(svg.text(x2 - 5, y + 18, "lease ends", fill="bad", size=12, anchor="end"))
         if x3 - x2 > 160:
             parts.append(svg.text(x2 + 7, y + 40, "still holding", fill="bad", size=12))
     token = f"token {hold.token}" if hold.token else "holds"
-    parts.append(svg.text(x1 + 6, y + 40, token, size=13, mono=True))
+    if x1 + 6 + len(token) * 13 * svg.MONO_WIDTH < PAGE - 16:
+        parts.append(svg.text(x1 + 6, y + 40, token, size=13, mono=True))
+    else:
+        parts.append(svg.text(x1 - 6, y + 40, token, size=13, mono=True, anchor="end"))
     end = "never released" if hold.end is None else ""
     return (
         [*parts, svg.text(x3 - 4, y + 18, end, fill="bad", size=12, anchor="end")] if end else parts
@@ -92,6 +101,8 @@ def _faults(lanes: Lanes, process: int, place: Scale, y: float, name: str) -> li
     parts: list[Markup] = []
     for fault in lanes.faults:
         if fault.processes and process not in fault.processes:
+            continue
+        if fault.end < lanes.window[0] or fault.start > lanes.window[1]:
             continue
         x1, x2 = place(fault.start), place(min(fault.end, lanes.window[1]))
         parts.append(

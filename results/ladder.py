@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 import numpy as np
@@ -27,6 +27,12 @@ MAX_TEXT = 240
 
 Kind = Literal["call", "step", "sent", "got", "return", "whole", "event", "gap"]
 Access = Literal["read", "write", "commit", "other"]
+
+_ACCESS: Final[dict[str, Access]] = {
+    **dict.fromkeys(("read", "guard-read", "balances", "members", "stock"), "read"),
+    **dict.fromkeys(("write", "guard-write", "add", "cas", "transfer", "take", "append"), "write"),
+}
+"""What an operation does of which nothing was traced."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -190,6 +196,7 @@ def _return_row(op: Operation, column: int, steps: Sequence[Step]) -> list[Row]:
         Row(
             at=at, column=column, kind="return", text=text, op=op.index,
             took=at - op.call, failed=op.type != "ok",
+            access="other" if steps else _ACCESS.get(op.f, "other"),
         )
     ]  # fmt: skip
 
@@ -217,7 +224,7 @@ def _step_rows(
         at=step.ended, column=column, kind="step", text=text, got=got, op=op.index,
         took=step.ended - step.started, failed=step.error is not None, access=access(step.sent),
     )  # fmt: skip
-    passed = any(
+    passed = whole.access != "other" and any(
         other != column and step.started < s.started and s.ended < step.ended
         for s, other in everything
     )
@@ -240,14 +247,14 @@ def _fault_rows(
         if not struck and fault.processes:
             continue
         columns = struck or [-1]
-        name = words.clean(f"{fault.name} {fault.target}".strip(), 80)
+        name = words.clean(f"{fault.name}, {fault.target.split(' (')[0]}".strip(", "), 80)
         for column in columns:
             if first <= fault.injected <= last:
                 text = f"nemesis: {name}"
                 found.append(Row(at=fault.injected, column=column, kind="event", text=text))
             if first <= fault.healed <= last:
                 took = fault.healed - fault.injected
-                text = f"nemesis: {words.clean(fault.name, 40)} healed after {words.span(took)}"
+                text = f"nemesis: {words.clean(fault.name, 40)} ends after {words.span(took)}"
                 found.append(Row(at=fault.healed, column=column, kind="event", text=text))
     return found
 
@@ -259,7 +266,12 @@ def _merged(rows: Sequence[Row]) -> list[Row]:
         last = merged[-1] if merged else None
         if last and row.kind == "return" and last.kind == "call" and last.op == row.op:
             merged[-1] = msgspec.structs.replace(
-                last, kind="whole", got=row.text, failed=row.failed, took=row.took
+                last,
+                kind="whole",
+                got=row.text,
+                failed=row.failed,
+                took=row.took,
+                access=row.access,
             )
         else:
             merged.append(row)
@@ -269,6 +281,7 @@ def _merged(rows: Sequence[Row]) -> list[Row]:
 # --- what was sent -------------------------------------------------------------------------------
 
 _PLACEHOLDER = re.compile(r"%s|%\((\w+)\)s|\$(\d+)|\?")
+_TAG = re.compile(r"(?:INSERT 0|UPDATE|DELETE|MERGE|SELECT|COPY) (\d+)")
 _COMMIT = re.compile(r"\s*(commit|end|exec)\b", re.I)
 _CONTROL = re.compile(
     r"\s*(begin|start\s+transaction|rollback|savepoint|release\s+savepoint|multi|watch|unwatch|"
@@ -301,7 +314,7 @@ def access(sent: str) -> Access:
 
 def sent_text(step: Step) -> str:
     """A statement with its bound values put in, or a command with its arguments, in one line."""
-    text, args = " ".join(step.sent.split()), step.args
+    text, args = " ".join(step.sent.split()).replace(" -- implicit", " (implicit)"), step.args
     if args in (None, [], {}, ()):
         return words.clean(text, MAX_TEXT)
     bound, used = _bind(text, args)
@@ -345,8 +358,11 @@ def got_text(step: Step) -> str:
     if step.error is not None:
         return "error: " + words.clean(step.error, MAX_TEXT)
     got = step.got
-    if got is None:
+    if got is None or got == step.sent.split(" ")[0].upper():
         return ""
+    tag = _TAG.fullmatch(got) if isinstance(got, str) else None
+    if tag:
+        return words.count(int(tag[1]), "row")
     if isinstance(got, list) and len(got) == 1 and isinstance(got[0], list):
         got = got[0]
     if isinstance(got, list) and len(got) == 1 and not isinstance(got[0], list | dict):

@@ -52,6 +52,16 @@ class Lanes(msgspec.Struct, frozen=True, kw_only=True):
     faults: tuple[Struck, ...]
     window: tuple[int, int]
 
+    def closer(self) -> Lanes | None:
+        """The same lanes around the overlap, where that is too short to be seen in the whole."""
+        if self.overlap is None:
+            return None
+        first, last = self.overlap
+        if (last - first) * 12 > self.window[1] - self.window[0]:
+            return None
+        margin = max((last - first) * 6 // 10, 1)
+        return msgspec.structs.replace(self, window=(first - margin, last + margin))
+
 
 class Prefix(msgspec.Struct, frozen=True, kw_only=True):
     """The end of what could be explained, the states possible then, and what fits none of them."""

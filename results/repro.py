@@ -14,7 +14,10 @@ from typing import Any, Final
 
 import msgspec
 
+from ..harness.choosing import Wish, choose
+from ..harness.errors import DokkaebiError
 from ..harness.spec import SECOND, Spec, redact, show_duration
+from . import words
 
 CAVEAT: Final = (
     "The seed fixes what each worker asks and what the nemesis does; it does not fix the "
@@ -25,21 +28,32 @@ CAVEAT: Final = (
 def command_line(spec: Spec, *, out: Path | None = None) -> str:
     """The shell line that runs this spec again; only options that differ from their defaults.
 
-    `--faults` always stands there, because a strategy may declare faults of its own.
+    For a user's own file, which is not loaded for this, faults and parameters always stand there.
     """
-    words = ["dokkaebi", "run", *_subject(spec), *_where(spec), *_faults(spec), *_load(spec)]
+    usual = _usual(spec)
+    line = ["dokkaebi", "run", *_subject(spec), *_where(spec, usual)]
+    line += [*_faults(spec, usual), *_load(spec)]
     for name, value in spec.params.items():
-        words += ["--param", f"{name}={_plain(value)}"]
+        if usual is None or usual.params.get(name) != value:
+            line += ["--param", f"{name}={_plain(value)}"]
     if spec.require_progress:
-        words.append("--require-progress")
+        line.append("--require-progress")
     if out is not None:
-        words += ["--out", str(out)]
-    return shlex.join([*words, "--seed", str(spec.seed)])
+        line += ["--out", str(out)]
+    return " ".join(map(quoted, [*line, "--seed", str(spec.seed)]))
 
 
 def check_line(folder: Path) -> str:
     """The shell line that judges the stored history again."""
-    return shlex.join(["dokkaebi", "check", shown_path(folder)])
+    return f"dokkaebi check {quoted(shown_path(folder))}"
+
+
+def quoted(word: str) -> str:
+    """A word for the shell; one with characters that cannot be seen stands in `$'…'`, escaped."""
+    if words.clean(word) == word:
+        return shlex.quote(word)
+    escaped = word.replace("\\", "\\\\").replace("'", "\\'")
+    return f"$'{words.clean(escaped)}'"
 
 
 def shown_path(path: Path) -> str:
@@ -56,24 +70,37 @@ def _subject(spec: Spec) -> list[str]:
     return [spec.label]
 
 
-def _where(spec: Spec) -> list[str]:
+def _usual(spec: Spec) -> Spec | None:
+    """The spec that a built-in strategy gets when nothing more is said; None for others."""
+    head, _, name = spec.label.partition("/")
+    if head != spec.workload:
+        return None
+    try:
+        usual, _ = choose(Wish(target=head, strategy=name, on=spec.backend, time=spec.time))
+    except DokkaebiError:
+        return None
+    return usual if usual.strategy == spec.strategy else None
+
+
+def _where(spec: Spec, usual: Spec | None) -> list[str]:
     return [
         *_option("--on", spec.backend),
-        *_option("--isolation", spec.isolation),
+        *_option("--isolation", spec.isolation, usual.isolation if usual else None),
         *_option("--provider", spec.provider, _default("provider")),
         *(word for dsn in spec.dsn for word in ("--dsn", redact(dsn))),
     ]
 
 
-def _faults(spec: Spec) -> list[str]:
+def _faults(spec: Spec, usual: Spec | None) -> list[str]:
+    named = ["--faults", ",".join(spec.faults) or "none"]
+    line = [] if usual is not None and usual.faults == spec.faults else named
     if not spec.faults:
-        return ["--faults", "none"]
-    words = ["--faults", ",".join(spec.faults)]
+        return line
     if spec.every and spec.every != max(2 * SECOND, spec.time // 5):
-        words += ["--every", show_duration(spec.every)]
+        line += ["--every", show_duration(spec.every)]
     if spec.lasts and spec.lasts != _usual_length(spec):
-        words += ["--for", show_duration(spec.lasts)]
-    return [*words, *_option("--aim", spec.aim, _default("aim"))]
+        line += ["--for", show_duration(spec.lasts)]
+    return [*line, *_option("--aim", spec.aim, _default("aim"))]
 
 
 def _usual_length(spec: Spec) -> int:
@@ -85,20 +112,20 @@ def _usual_length(spec: Spec) -> int:
 
 
 def _load(spec: Spec) -> list[str]:
-    words = [
+    line = [
         *_option("--level", spec.level),
         *_option("--workers", spec.workers, _default("workers")),
         *_option("--processes", spec.processes, _default("processes")),
     ]
     if spec.rate is not None:
-        words += ["--rate", f"{spec.rate:g}/s"]
+        line += ["--rate", f"{spec.rate:g}/s"]
     for name, value, default in (
         ("--time", spec.time, _default("time")),
         ("--op-timeout", spec.op_timeout, _default("op_timeout")),
     ):
         if value != default:
-            words += [name, show_duration(value)]
-    return words
+            line += [name, show_duration(value)]
+    return line
 
 
 def _option(name: str, value: object, default: object = None) -> Sequence[str]:

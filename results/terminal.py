@@ -298,7 +298,7 @@ def _lines(ladder: Ladder, width: int) -> RenderableType:
 
 
 def _after(row: Row, ladder: Ladder) -> Text:
-    return Text(f"{(row.at - ladder.start) / 1e6:,.2f} ms")
+    return Text(words.offset(row.at - ladder.start))
 
 
 def _numbers(ladder: Ladder, index: int) -> str:

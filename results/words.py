@@ -143,6 +143,13 @@ def span(nanoseconds: int | float) -> str:
     return f"{minutes} min {rest} s" if rest else f"{minutes} min"
 
 
+def offset(nanoseconds: int) -> str:
+    """A time since a picture's first moment: `0.30 ms`, `1.024 s`."""
+    if abs(nanoseconds) < 1_000_000_000:
+        return f"{nanoseconds / 1e6:.2f} ms"
+    return f"{nanoseconds / 1e9:,.4f} s"
+
+
 def moment(nanoseconds: int) -> str:
     """A moment of the run in seconds with three decimals: `14.204 s`."""
     return "the end" if nanoseconds >= _FOREVER else f"{nanoseconds / 1e9:.3f} s"

@@ -147,12 +147,12 @@
     const power = 10 ** Math.floor(Math.log10(rough));
     const step = [1, 2, 5, 10].find((k) => k * power >= rough) * power;
     const digits = Math.min(Math.max(0, -Math.floor(Math.log10(step / 1e6))), 6);
-    pen.textAlign = "center";
     for (let at = Math.ceil(view[0] / step) * step; at <= view[1]; at += step) {
       pen.fillStyle = colours.line;
       pen.fillRect(x(at), TOP, 1, bottom - TOP + 4);
       pen.fillStyle = colours.muted;
-      pen.fillText(seconds(at, digits), x(at), bottom + 17);
+      pen.textAlign = x(at) > width - 36 ? "right" : "center";
+      pen.fillText(seconds(at, digits), Math.min(x(at), width - (x(at) > width - 36 ? 1 : 0)), bottom + 17);
     }
     pen.fillStyle = colours.muted;
     pen.fillRect(left, bottom, width - left - 8, 1);
@@ -478,6 +478,9 @@
     }
   }
 
+  if (matchMedia("(max-width:700px)").matches) {
+    for (const list of document.querySelectorAll("details.steps")) list.open = true;
+  }
   theme();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
     theme();

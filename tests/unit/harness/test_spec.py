@@ -35,7 +35,12 @@ def test_a_spec_of_another_schema_or_with_unknown_fields_is_refused(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "ns"),
-    [("500ms", 500_000_000), ("30s", 30_000_000_000), ("2m", 120_000_000_000), ("1.5s", 15 * 10**8)],
+    [
+        ("500ms", 500_000_000),
+        ("30s", 30_000_000_000),
+        ("2m", 120_000_000_000),
+        ("1.5s", 15 * 10**8),
+    ],
 )
 def test_durations(text, ns):
     assert parse_duration(text) == ns

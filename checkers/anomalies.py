@@ -1,0 +1,398 @@
+"""Every anomaly that a checker can name: what it is, what it means for an application, its source.
+
+The one place where they are defined; reports, `list anomalies` and the docs print this table.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import Any
+
+from ..harness.errors import UsageError
+from ..harness.verdict import Kind
+
+ADYA = "Adya 1999, Weak Consistency: A Generalized Theory"
+ELLE = "Kingsbury & Alvaro 2020, Elle (VLDB 14)"
+BERENSON = "Berenson et al. 1995, A Critique of ANSI SQL Isolation Levels"
+HERLIHY = "Herlihy & Wing 1990, Linearizability"
+TERRY = "Terry et al. 1994, Session Guarantees for Weakly Consistent Replicated Data"
+CERONE = "Cerone & Gotsman 2018, Analysing Snapshot Isolation"
+SOVRAN = "Sovran et al. 2011, Transactional Storage for Geo-replicated Systems (SOSP)"
+GOLAB = "Golab, Li & Shah 2011, Analyzing Consistency Properties for Fun and Profit (PODC)"
+GRAY = "Gray & Cheriton 1989, Leases (SOSP)"
+BAILIS = "Bailis et al. 2013, Highly Available Transactions (VLDB 7)"
+BURROWS = "Burrows 2006, The Chubby Lock Service (OSDI)"
+VOGELS = "Vogels 2009, Eventually Consistent (CACM 52)"
+JEPSEN = "Jepsen, jepsen.io/consistency and its checkers"
+ALPERN = "Alpern & Schneider 1985, Defining Liveness"
+COFFMAN = "Coffman, Elphick & Shoshani 1971, System Deadlocks"
+FLAJOLET = "Flajolet et al. 2007, HyperLogLog"
+HENZINGER = "Henzinger, Sezgin & Vafeiadis 2013, Aspect-Oriented Linearizability Proofs"
+
+SUFFIXES = {
+    "-process": "closed by the order within one process",
+    "-realtime": "closed by real time: one transaction had returned before the next was called",
+}
+"""Variants of the cycle anomalies; they rule out only levels that promise these orders."""
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """An anomaly: `meaning` in one line, `impact` on an application, `source` where it is defined.
+
+    `cyclic` anomalies have the variants of `SUFFIXES`.
+    """
+
+    name: str
+    meaning: str
+    impact: str
+    source: str
+    kind: Kind = "safety"
+    aliases: tuple[str, ...] = ()
+    cyclic: bool = False
+
+
+_CYCLES = (
+    Definition(
+        "G0",
+        "Dirty write: transactions overwrite each other's writes in a circle (only ww edges).",
+        "Rows that belong together end as a mixture of two transactions.",
+        ADYA,
+        aliases=("dirty-write", "P0"),
+        cyclic=True,
+    ),
+    Definition(
+        "G1c",
+        "Circular information flow: transactions saw or overwrote each other in a circle (ww, wr).",
+        "Each of two transactions acted on what the other had not committed yet.",
+        ADYA,
+        aliases=("circular-information-flow",),
+        cyclic=True,
+    ),
+    Definition(
+        "G-single",
+        "Read skew: a cycle with exactly one anti-dependency (rw).",
+        "A transaction sees half of another one: the debit without the credit.",
+        ADYA,
+        aliases=("read-skew", "A5A", "G-single-item"),
+        cyclic=True,
+    ),
+    Definition(
+        "G-nonadjacent",
+        "A cycle with several anti-dependencies (rw), no two of them in a row.",
+        "What no snapshot can show: snapshot isolation forbids it.",
+        CERONE,
+        aliases=("G-nonadjacent-item",),
+        cyclic=True,
+    ),
+    Definition(
+        "G2-item",
+        "Write skew: a cycle with anti-dependencies (rw) on single items.",
+        "Two transactions check the same rule, then each breaks it for the other.",
+        ADYA,
+        aliases=("write-skew", "A5B"),
+        cyclic=True,
+    ),
+    Definition(
+        "G2",
+        "Anti-dependency cycle, predicates included: phantoms.",
+        "A row that a search did not find was inserted by one that relied on it.",
+        ADYA,
+        aliases=("phantom", "P3"),
+        cyclic=True,
+    ),
+)
+
+_TRANSACTIONS = (
+    Definition(
+        "G1a",
+        "Aborted read: a committed transaction read what an aborted one had written.",
+        "The application acted on something that never happened.",
+        ADYA,
+        aliases=("aborted-read", "dirty-read"),
+    ),
+    Definition(
+        "G1b",
+        "Intermediate read: a transaction read a value that its writer itself overwrote later.",
+        "The application acted on work in progress.",
+        ADYA,
+        aliases=("intermediate-read",),
+    ),
+    Definition(
+        "internal",
+        "A transaction does not see its own earlier reads or writes.",
+        "Code that reads back what it wrote a line before is wrong.",
+        CERONE,
+    ),
+    Definition(
+        "future-read",
+        "A transaction reads what it writes itself only later.",
+        "The storage mixed up the order of a transaction's own steps.",
+        ELLE,
+    ),
+    Definition(
+        "incompatible-order",
+        "Two reads of one key show its elements in orders that exclude each other.",
+        "There is no single history of this row.",
+        ELLE,
+    ),
+    Definition(
+        "duplicate-elements",
+        "A read shows an element twice that was appended once.",
+        "One request took effect more than once.",
+        ELLE,
+    ),
+    Definition(
+        "dirty-update",
+        "A committed transaction built on what an aborted one had written.",
+        "A rollback did not roll back.",
+        ELLE,
+    ),
+    Definition(
+        "cyclic-versions",
+        "The versions of one key cannot be put in any order.",
+        "There is no single history of this row.",
+        ELLE,
+    ),
+    Definition(
+        "long-fork",
+        "Two reads see two unrelated writes in opposite orders.",
+        "Two users disagree for ever about what happened first.",
+        SOVRAN,
+    ),
+)
+
+_VALUES = (
+    Definition(
+        "lost-update",
+        "Two operations built on the same version, and the second wiped out the first.",
+        "An acknowledged change is gone: a counter too low, a deposit forgotten.",
+        BERENSON,
+        aliases=("P4",),
+    ),
+    Definition(
+        "lost-write",
+        "An acknowledged write is absent from the final reads.",
+        "What a user was told is saved is not.",
+        JEPSEN,
+    ),
+    Definition(
+        "nonlinearizable",
+        "No order of the operations within their intervals explains what was answered.",
+        "The object does not behave like one copy that does one thing at a time.",
+        HERLIHY,
+    ),
+    Definition(
+        "stale-read",
+        "A read answers a value that had been overwritten, and acknowledged, before it began.",
+        "A user does not see a change that has already been confirmed.",
+        GOLAB,
+    ),
+    Definition(
+        "garbage-read",
+        "A read answers a value that nobody ever wrote; wrong at every level.",
+        "The data is corrupt, or the read mixes rows.",
+        JEPSEN,
+        aliases=("thin-air-read",),
+    ),
+    Definition(
+        "ghost-effect",
+        "Something took effect that had failed, or that nobody asked for.",
+        "What a user was told did not happen did happen.",
+        ADYA,
+    ),
+    Definition(
+        "duplicate-effect",
+        "One request took effect more than once.",
+        "A customer is charged twice.",
+        JEPSEN,
+    ),
+    Definition(
+        "duplicate",
+        "The same identifier, element or row was handed out or stored twice.",
+        "Two things are taken for one.",
+        JEPSEN,
+    ),
+    Definition(
+        "double-success",
+        "Two operations both succeeded of which at most one may.",
+        "Two users own the same name, seat or coupon.",
+        JEPSEN,
+    ),
+    Definition(
+        "lost-element",
+        "An acknowledged element is missing from a set that should have it.",
+        "A saved item has vanished.",
+        JEPSEN,
+    ),
+    Definition(
+        "conservation",
+        "A total that never changes was seen to differ.",
+        "Money appears or disappears, in a report or for good.",
+        JEPSEN,
+    ),
+    Definition(
+        "overdraft",
+        "A balance fell below zero.",
+        "Two withdrawals passed the same check.",
+        BERENSON,
+    ),
+    Definition(
+        "oversell",
+        "More was taken than there was.",
+        "More tickets are sold than seats exist.",
+        BERENSON,
+    ),
+    Definition(
+        "bad-estimate",
+        "An approximate count is off by more than it declares.",
+        "Figures that people trust within a margin are outside it.",
+        FLAJOLET,
+    ),
+)
+
+_LOCKS = (
+    Definition(
+        "double-hold",
+        "Two holders had one lock at the same time, each within the lease it was granted.",
+        "Two processes do what only one may; release by token is the usual remedy.",
+        GRAY,
+    ),
+    Definition(
+        "expired-hold",
+        "A holder went on after its lease had run out while another one held the lock.",
+        "A paused process wakes up and writes over its successor; fencing is the remedy.",
+        BURROWS,
+    ),
+    Definition(
+        "over-admission",
+        "More were let in at once, or within a window, than the limit allows.",
+        "The protected service gets the load it was to be spared.",
+        JEPSEN,
+    ),
+)
+
+_SESSIONS = (
+    Definition(
+        "read-your-writes",
+        "A process does not see its own acknowledged write.",
+        "A user saves and sees the old page.",
+        TERRY,
+    ),
+    Definition(
+        "non-monotonic-read",
+        "A process sees an older version than it saw before.",
+        "A comment that was there is gone after a reload.",
+        TERRY,
+        aliases=("monotonic-reads",),
+    ),
+    Definition(
+        "monotonic-writes",
+        "The writes of one process took effect in another order than they were made.",
+        "An edit is undone by the one before it.",
+        TERRY,
+    ),
+    Definition(
+        "writes-follow-reads",
+        "A write is seen without what its writer had read before.",
+        "An answer appears without its question.",
+        TERRY,
+    ),
+    Definition(
+        "divergence",
+        "Replicas, or a cache and its source, still differ after everything is quiet.",
+        "Users see different data for ever, depending on where they ask.",
+        VOGELS,
+    ),
+    Definition(
+        "stale-beyond-bound",
+        "A read is older than the declared bound of staleness.",
+        "A cache keeps a value longer than it promises.",
+        GOLAB,
+    ),
+)
+
+_QUEUES = (
+    Definition(
+        "lost-message",
+        "An acknowledged message never took effect.",
+        "An order is accepted and never processed.",
+        JEPSEN,
+    ),
+    Definition(
+        "order-violation",
+        "Messages took effect in another order than promised.",
+        "An account is closed before its last payment.",
+        HENZINGER,
+    ),
+)
+
+_LIVENESS = (
+    Definition(
+        "deadlock",
+        "Nobody is given a lock that is asked for, or a session stays blocked to the end.",
+        "Work on this key stops until somebody intervenes.",
+        COFFMAN,
+        kind="liveness",
+    ),
+    Definition(
+        "livelock",
+        "Attempts go on and every one is aborted.",
+        "Load without results; usually a retry on an old snapshot.",
+        ALPERN,
+        kind="liveness",
+    ),
+    Definition(
+        "no-progress",
+        "No operation of a kind succeeded for a third of the main phase, faults left out.",
+        "The service is up and does nothing.",
+        ALPERN,
+        kind="liveness",
+    ),
+)
+
+ANOMALIES: dict[str, Definition] = {
+    definition.name: definition
+    for group in (_CYCLES, _TRANSACTIONS, _VALUES, _LOCKS, _SESSIONS, _QUEUES, _LIVENESS)
+    for definition in group
+}
+"""All anomalies by name, safety before liveness."""
+
+
+def define(name: str) -> Definition:
+    """The definition of an anomaly by name, alias or variant; raise `UsageError` for others."""
+    for suffix in ("", *SUFFIXES):
+        base = name.removesuffix(suffix)
+        for definition in ANOMALIES.values():
+            fits = base in (definition.name, *definition.aliases)
+            if fits and (definition.cyclic or base == name):
+                return definition
+    close = difflib.get_close_matches(name, ANOMALIES, n=3)
+    raise UsageError(
+        f"there is no anomaly {name!r}" + (f"; close: {', '.join(close)}" if close else "")
+    )
+
+
+def rows() -> list[dict[str, Any]]:
+    """The table as `list anomalies` prints it."""
+    return [
+        {
+            "name": each.name,
+            "kind": each.kind,
+            "what": each.meaning,
+            "aliases": list(each.aliases),
+            "explained": _explained(each),
+        }
+        for each in ANOMALIES.values()
+    ]
+
+
+def _explained(definition: Definition) -> str:
+    variants = "".join(
+        f"\n{definition.name}{suffix}: {meaning}." for suffix, meaning in SUFFIXES.items()
+    )
+    return (
+        f"{definition.meaning}\n{definition.impact}\nSource: {definition.source}"
+        f"{variants if definition.cyclic else ''}"
+    )

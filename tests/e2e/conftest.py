@@ -1,0 +1,46 @@
+"""Servers that the end-to-end tests share, each in a household of this test process."""
+
+import pytest
+
+from dokkaebi.backends.postgres import Postgres
+from dokkaebi.backends.valkey import Valkey
+from dokkaebi.harness.errors import Unavailable
+from dokkaebi.harness.household import Household
+
+
+@pytest.fixture(scope="session", autouse=True)
+def state_folder(tmp_path_factory):
+    """No test looks at, or heals, what the user's own harnesses left."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("state")
+        patch.setenv("DOKKAEBI_STATE_DIR", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def household(state_folder):
+    with Household() as one:
+        yield one
+
+
+def started(backend, *arguments, **options):
+    try:
+        server = backend(*arguments, **options)
+    except Unavailable as missing:
+        pytest.skip(str(missing))
+    server.start()
+    return server
+
+
+@pytest.fixture(scope="session")
+def postgres_server(household):
+    server = started(Postgres, household)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def valkey_server(household):
+    server = started(Valkey, household)
+    yield server
+    server.stop()

@@ -1,0 +1,93 @@
+"""The harness is killed at a random moment: nothing is left, what was recorded is judged."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+MOMENTS = int(os.environ.get("DOKKAEBI_DEATHS", "3"))
+
+
+def ours(state):
+    """Every living process that was started with this state folder in its environment."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("DOKKAEBI_STATE_DIR") == str(state):
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return [p for p in found if p.status() != psutil.STATUS_ZOMBIE]
+
+
+@pytest.mark.parametrize("moment", range(MOMENTS))
+def test_kill_9_of_the_harness_leaves_nothing_and_loses_nothing(tmp_path, moment):
+    rng = random.Random(moment)
+    state = tmp_path / "state"
+    env = {**os.environ, "DOKKAEBI_STATE_DIR": str(state)}
+    faults = ("pause", "kill", "pause-client")[moment % 3]
+    command = [sys.executable, "-m", "dokkaebi", "run", "counter/for-update", "--faults", faults]
+    command += ["--time", "6s", "--for", "2s", "--seed", str(moment), "--progress", "none"]
+    harness = subprocess.Popen(
+        command, cwd=tmp_path, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    time.sleep(rng.uniform(2.0, 5.5))
+    before = [p.pid for p in psutil.Process(harness.pid).children(recursive=True)]
+    assert len(before) >= 5, "servers and workers were running"
+    os.kill(harness.pid, signal.SIGKILL)
+    harness.wait()
+    deadline = time.monotonic() + 5
+    while (left := [pid for pid in before if psutil.pid_exists(pid)]) and (
+        time.monotonic() < deadline
+    ):
+        time.sleep(0.05)
+    assert not left, [psutil.Process(pid).cmdline() for pid in left if psutil.pid_exists(pid)]
+
+    def dokkaebi(*args):
+        return subprocess.run(
+            [sys.executable, "-m", "dokkaebi", *args],
+            cwd=tmp_path,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    checked = dokkaebi("check", "dokkaebi-runs", "--json")
+    assert checked.returncode == 3, checked.stderr
+    said = json.loads(checked.stdout)
+    assert said["verdict"] == "unknown"
+    assert "final reads" in said["reason"]
+    assert said["judged"] > 0
+    again = dokkaebi(
+        "run", "counter/for-update", "--faults", "none", "--time", "1s", "--seed", "1", "--json"
+    )
+    assert again.returncode == 0, again.stderr
+    assert not ours(state)
+
+
+def test_ctrl_c_saves_and_judges_what_there_is_and_exits_130(tmp_path):
+    env = {**os.environ, "DOKKAEBI_STATE_DIR": str(tmp_path / "state")}
+    harness = subprocess.Popen(
+        [sys.executable, "-m", "dokkaebi", "run", "counter/update-in-place", "--faults", "none"]
+        + ["--time", "60s", "--seed", "1"],
+        cwd=tmp_path,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(4)
+    harness.send_signal(signal.SIGINT)
+    out, err = harness.communicate(timeout=30)
+    assert harness.returncode == 130, err
+    assert "UNKNOWN" in out
+    assert (tmp_path / "dokkaebi-runs" / "latest" / "history.jsonl").stat().st_size > 1000
+    assert (tmp_path / "dokkaebi-runs" / "latest" / "verdict.json").exists()
+    assert not ours(tmp_path / "state")
