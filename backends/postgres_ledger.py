@@ -40,8 +40,8 @@ class Ledger:
     def __init__(self, tracer: Tracer, node: str) -> None:
         self.tracer = tracer
         self.node = node
-        self.inside = False
-        """A labelled call is under way, so that what goes over the wire is accounted for."""
+        self.inside = 0
+        """How many labelled calls are under way: what goes over the wire is accounted for."""
         self.mark = 0
         """When the last of the driver's own commands ended: an implicit BEGIN, mostly."""
         self.open = False
@@ -52,9 +52,11 @@ class Ledger:
         self.suspicions: list[str] = []
         self.warnings: list[str] = []
 
-    def forget(self) -> None:
-        """A new operation begins; a transaction that is still open keeps its writes."""
+    def forget(self, *, open: bool = False) -> None:
+        """A new operation begins; a transaction that is still `open` keeps its writes."""
         self.wrote = self.lost = False
+        self.open = open
+        self.open_writes = self.open_writes and open
         if self.suspicions or self.warnings:
             self.suspicions, self.warnings = [], []
 
@@ -65,7 +67,9 @@ class Ledger:
 
     def answered(self, kind: Kind, tag: bytes | None, status: int) -> None:
         """The server answered; `status` is the transaction's now."""
-        was_open, self.open = self.open, status != IDLE
+        self.open = status != IDLE
+        if self.warnings:
+            self._warned(kind)
         if kind is READ or kind is BEGIN or kind is SAVEPOINT:
             return
         if kind is WRITE:
@@ -73,9 +77,8 @@ class Ledger:
                 self.open_writes = True
             else:
                 self.wrote = True
-                self._suspect_warnings("an autocommitted statement")
         elif kind is COMMIT or kind is PREPARE:
-            self._ended(tag, was_open)
+            self._ended(tag)
         elif kind is ROLLBACK:
             self.open_writes = False
         elif kind is LOCK or kind is ESCAPES:
@@ -120,18 +123,19 @@ class Ledger:
         else:
             self.wrote = True
 
-    def _ended(self, tag: bytes | None, was_open: bool) -> None:
+    def _ended(self, tag: bytes | None) -> None:
         if tag is not None and tag.startswith(b"ROLLBACK"):
             self.suspicions.append("COMMIT answered ROLLBACK")
         else:
             self.wrote = self.wrote or self.open_writes
-            self._suspect_warnings("COMMIT")
         self.open_writes = False
 
-    def _suspect_warnings(self, where: str) -> None:
-        if self.warnings:
-            self.suspicions += [f"{where} answered with a warning: {w}" for w in self.warnings]
-            self.warnings = []
+    def _warned(self, kind: Kind) -> None:
+        """A warning beside the answer to a commit, an autocommitted write's own too, is suspicious."""
+        warnings, self.warnings = self.warnings, []
+        if kind is COMMIT or kind is PREPARE or (kind is WRITE and not self.open):
+            where = "an autocommitted statement" if kind is WRITE else "COMMIT"
+            self.suspicions += [f"{where} answered with a warning: {text}" for text in warnings]
 
     def _cut_off(self, kind: Kind, was_open: bool, *, answered: bool) -> None:
         """The session ended. Without an answer nobody knows; with one, only a commit is unsure."""

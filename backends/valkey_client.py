@@ -174,8 +174,6 @@ class _Wire:
             self.watching = True
         elif kind is Kind.UNWATCH:
             self.watching = False
-        elif kind is Kind.SUBSCRIBE:
-            self.subscribed = True
 
     def shutdown(self) -> None:
         """Shut the socket down; safe from any thread."""
@@ -196,8 +194,8 @@ class _Wire:
             self._rescue = None if sock is None else sock.dup()
 
     def _disconnected(self) -> None:
-        if self.pending:
-            self._lose("the connection was closed before the answer came")
+        if self.pending:  # whoever waits for the answer raises next, and says why
+            self.dead = self.ledger.lost = True
         self.multi = self.watching = self.subscribed = self.queued_writes = False
         with self._guard:
             if self._rescue is not None:
@@ -205,9 +203,15 @@ class _Wire:
                 self._rescue = None
 
     def _sending(self, commands: Sequence[tuple[Any, ...]]) -> None:
-        if not self._shaking_hands:
-            started = monotonic_ns()
-            self.pending.extend((tuple(args), started) for args in commands)
+        if self._shaking_hands:
+            return
+        started = monotonic_ns()
+        for args in commands:
+            self.subscribed = self.subscribed or kind_of(args[0]) is Kind.SUBSCRIBE
+            if self.subscribed:  # from now on what comes is messages, not answers
+                self._record(tuple(args), started, None, None)
+            else:
+                self.pending.append((tuple(args), started))
 
     def _received(self, reply: Any) -> None:
         if not self.pending:

@@ -57,18 +57,15 @@ def definite_holds(
         raise ValueError("a history without times says nothing about leases that run out")
     last = _last_events(history)
     ends: dict[int, tuple[int, int | None]] = {}
-    open_: defaultdict[tuple[int, Hashable], list[Operation]] = defaultdict(list)
+    under_way: defaultdict[tuple[int, Hashable], list[Operation]] = defaultdict(list)
     acquired: list[Operation] = []
     for op in history.operations("acquire", "release"):
-        held = open_[op.process, freeze(op.asked)]
+        held = under_way[op.process, freeze(op.asked)]
         if op.f == "release":
             if held:
-                ended = _released(held, op)
-                ends[ended.index] = op.call, op.index
-            continue
-        if op.type == "ok":
-            for earlier in held:
-                ends[earlier.index] = op.call, None
+                ends[_released(held, op).index] = _given_up(op), op.index
+        elif op.type == "ok":
+            ends.update((earlier.index, (op.call, None)) for earlier in held)
             held[:] = [op]
             acquired.append(op)
     return [
@@ -86,11 +83,14 @@ def _released(held: list[Operation], release: Operation) -> Operation:
     return ended
 
 
-def _hold(op: Operation, end: int, release: int | None, *, ttl: float, lease: Any) -> Hold:
-    granted = op.ext.get("ttl")
-    seconds = float(ttl if granted is None else granted)
+def _given_up(release: Operation) -> int:
+    """From when on the lock may be somebody else's: as soon as the release was sent."""
+    return release.call
+
+
+def _hold(op: Operation, end: int, release: int | None, *, ttl: float, lease: Lease) -> Hold:
+    seconds = _granted_seconds(op, ttl)
     end = max(end, op.ret)
-    expiry = end if lease is None else min(end, op.call + round(seconds * SECOND))
     return Hold(
         name=freeze(op.asked),
         process=op.process,
@@ -98,11 +98,21 @@ def _hold(op: Operation, end: int, release: int | None, *, ttl: float, lease: An
         call=op.call,
         start=op.ret,
         end=end,
-        lease_end=expiry,
+        lease_end=end if lease is None else min(end, _expiry(op, seconds)),
         ttl=seconds,
         acquire=op.index,
         release=release,
     )
+
+
+def _granted_seconds(op: Operation, ttl: float) -> float:
+    granted = op.ext.get("ttl")
+    return float(ttl if granted is None else granted)
+
+
+def _expiry(op: Operation, seconds: float) -> int:
+    """The lease began to run on the server at some moment after the call, at the earliest then."""
+    return op.call + round(seconds * SECOND)
 
 
 def _last_events(history: History) -> dict[int, int]:

@@ -14,7 +14,7 @@ from ..harness.history import History, Operation
 from ..harness.protocols import Model
 from ..harness.verdict import Anomaly, Verdict
 from .findings import merged
-from .models import Register
+from .models import UNSEEN, Register
 from .registers import garbage_reads, overwritten_before
 from .search import Outcome, Pending, Search
 from .wording import either, freeze, plain, show
@@ -103,20 +103,17 @@ class LinearizableChecker:
             if isinstance(self._model, Register)
             else None
         )
-        prefix = [group[i].index for i in outcome.path]
-        concurrent = [group[i].index for i in outcome.concurrent]
-        states = [plain(state) for state in outcome.states]
-        where = "" if key is None else f" (key {show(plain(key))})"
+        states = [_state(state) for state in outcome.states]
+        claim = _claim(self._model, op) + ("" if key is None else f" (key {show(plain(key))})")
         if newer is not None:
             sentence = (
-                f"Process {op.process} {_claim(self._model, op)}{where}, a value that process "
-                f"{newer.process} had overwritten before that read began: "
-                f"{_claim(self._model, newer)}."
+                f"Process {op.process} {claim}, although process {newer.process} "
+                f"{_claim(self._model, newer)} after that and before the read began."
             )
         else:
             sentence = (
-                f"Process {op.process} {_claim(self._model, op)}{where}, which fits no order of "
-                f"the operations: then the state can only have been {either(states)}."
+                f"Process {op.process} {claim}, which fits no order of the operations: "
+                f"the state can only have been {either(states)} then."
             )
         return Anomaly(
             type="nonlinearizable" if newer is None else "stale-read",
@@ -127,8 +124,8 @@ class LinearizableChecker:
                 "key": plain(key),
                 "op": op.index,
                 "states": states,
-                "prefix": prefix,
-                "concurrent": concurrent,
+                "prefix": [group[i].index for i in outcome.path],
+                "concurrent": [group[i].index for i in outcome.concurrent],
             },
         )
 
@@ -184,6 +181,10 @@ def _everything(op: Operation) -> Hashable:
     """All that a user's step may look at: everything but when and where it stands."""
     told = (op.asked, op.value, op.result, dict(op.ext))
     return op.process, op.type, op.f, op.error, op.phase, freeze(told)
+
+
+def _state(state: Hashable) -> Any:
+    return "another value that nobody saw" if state == UNSEEN else plain(state)
 
 
 def _claim(model: Any, op: Operation) -> str:

@@ -17,6 +17,8 @@ import subprocess
 import sys
 import tempfile
 import threading
+import traceback
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -70,7 +72,10 @@ class Spawned:
         self.status = status
         self.exited.set()
         if self._on_exit is not None:
-            self._on_exit(self)
+            try:
+                self._on_exit(self)
+            except Exception:  # the thread that tells of all other exits must go on
+                traceback.print_exc()
 
     def __repr__(self) -> str:
         return f"<Spawned {self.pid} {self.argv[0]}>"
@@ -94,6 +99,7 @@ class Household:
         self._channel, self._reaper = self._start_reaper()
         self._reader = threading.Thread(target=self._read, name="household", daemon=True)
         self._reader.start()
+        _HOUSEHOLDS.add(self)
 
     def __enter__(self) -> Self:
         return self
@@ -303,6 +309,15 @@ class Household:
         self._channel.socket.close()
         self._release()
 
+    def _forget(self) -> None:
+        """In a fork of ours: let go of all that tells others that the harness lives."""
+        self._closed = True
+        self._channel.socket.close()
+        self._registry.close()
+        for claim in self._ports.values():
+            if claim is not None:
+                claim.close()
+
     def _release(self) -> None:
         for claim in self._ports.values():
             if claim is not None:
@@ -312,6 +327,17 @@ class Household:
             from .heal import heal
 
             heal()
+
+
+_HOUSEHOLDS: weakref.WeakSet[Household] = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    for household in list(_HOUSEHOLDS):
+        household._forget()
+
+
+os.register_at_fork(after_in_child=_forget_all)
 
 
 def _short_base() -> Path:

@@ -30,7 +30,7 @@ def start_of(pid: int) -> str | None:
     """When the process started, in a form that tells it from a later one with the same pid.
 
     On Linux the kernel's own ticks since boot: the wall clock may be set while we watch.
-    None when there is no such process.
+    None when there is no such process, or only a zombie of it.
     """
     try:
         if not _LINUX:
@@ -38,7 +38,8 @@ def start_of(pid: int) -> str | None:
         stat = Path(f"/proc/{pid}/stat").read_bytes()
     except (OSError, psutil.Error):
         return None
-    return stat.rpartition(b")")[2].split()[19].decode()
+    fields = stat.rpartition(b")")[2].split()
+    return None if fields[0] in (b"Z", b"X") else fields[19].decode()
 
 
 def same(pid: int, start: str) -> bool:

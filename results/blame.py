@@ -84,7 +84,9 @@ def _lost_update(ladder: Ladder, anomaly: Anomaly) -> Ladder | None:
         arrows.append(_unseen(ladder, 1, seen, first))
     one, two = _title(ladder, first), _title(ladder, second)
     gone = f"{two}'s write replaces what {one} had written: that change is lost"
-    arrows.append(Arrow(number=len(arrows) + 1, source=first, target=second, sentence=gone + "."))
+    arrows.append(
+        Arrow(number=len(arrows) + 1, source=first, target=second, sentence=_capital(gone) + ".")
+    )
     notes = {second: f"overwrites {one}'s change, which it had not seen"}
     return _marked(ladder, notes | _misread(ladder, anomaly), arrows)
 
@@ -153,7 +155,11 @@ def _unseen(ladder: Ladder, number: int, seen: int, write: int) -> Arrow:
     got = f" and got {row.got}" if row.got else ""
     when = "before" if seen < write else "without waiting for"
     sentence = f"{reader} read{got} {when} {writer}'s write, so it did not see that write."
-    return Arrow(number=number, source=seen, target=write, sentence=sentence)
+    return Arrow(number=number, source=seen, target=write, sentence=_capital(sentence))
+
+
+def _capital(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
 
 
 # --- dependencies, locks, everything else --------------------------------------------------------

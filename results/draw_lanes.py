@@ -84,9 +84,11 @@ def _hold(hold: Hold, lanes: Lanes, place: Scale, y: float) -> list[Markup]:
         if leased > lanes.window[0]:
             parts.append(svg.line(x2, y + 12, x2, y + 54, stroke="bad", stroke_width=2.5))
             parts.append(svg.text(x2 - 5, y + 18, "lease ends", fill="bad", size=12, anchor="end"))
-        if x3 - x2 > 160:
+        if x3 - x2 > 160 and leased > lanes.window[0]:
             parts.append(svg.text(x2 + 7, y + 40, "still holding", fill="bad", size=12))
     token = f"token {hold.token}" if hold.token else "holds"
+    if leased <= lanes.window[0]:
+        token += ", past its lease"
     if x1 + 6 + len(token) * 13 * svg.MONO_WIDTH < PAGE - 16:
         parts.append(svg.text(x1 + 6, y + 40, token, size=13, mono=True))
     else:

@@ -369,4 +369,10 @@ def got_text(step: Step) -> str:
         got = got[0]
     if got == []:
         return "no rows"
+    if isinstance(got, list) and all(isinstance(row, list) for row in got):
+        return words.clean(", ".join(map(_row_text, got)), 100)
     return words.show(got, 100)
+
+
+def _row_text(row: list[Any]) -> str:
+    return f"({', '.join(words.show(cell, 40) for cell in row)})"

@@ -465,7 +465,7 @@
   }
 
   function follow() {
-    const hash = decodeURIComponent(location.hash.slice(1));
+    const hash = location.hash.slice(1);
     const anomaly = /^anomaly-(\d+)$/.exec(hash), op = /^op-(\d+)$/.exec(hash);
     const stretch = /^t=(-?[\d.]+)-([\d.]+)$/.exec(hash);
     if (anomaly) goAnomaly(Number(anomaly[1]) - 1, false);

@@ -88,6 +88,20 @@ def test_nothing_is_left_of_a_killed_harness(module, name, then):
     assert harness.gone_within(5.0), harness.left()
 
 
+FORK = """
+import os
+if os.fork() == 0:
+    time.sleep(4)
+    os._exit(0)
+"""
+
+
+def test_a_fork_of_the_harness_does_not_keep_it_alive():
+    harness = Harness("valkey", "Valkey", FORK)
+    harness.kill()
+    assert harness.gone_within(3.0), harness.left()
+
+
 def test_heal_does_it_when_the_reaper_was_killed_too():
     harness = Harness(then="server.pause()")
     harness.reaper.kill()

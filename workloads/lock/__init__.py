@@ -111,8 +111,9 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         ]
 
     def contends(self, operation: Operation) -> tuple[Hashable, bool] | None:
-        """Whoever asks for the lock contends for it."""
-        return (operation.asked, True) if operation.f == "acquire" else None
+        """Every operation touches its lock; two at once are contention."""
+        asked = operation.asked
+        return (asked if isinstance(asked, str) else asked[0]), True
 
     def remedy(self, anomaly: str) -> str:
         """How a lock is mended."""

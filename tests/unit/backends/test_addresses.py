@@ -23,7 +23,7 @@ def test_isolation_names(asked):
 
 
 def test_an_unknown_isolation_names_the_known_ones():
-    with pytest.raises(UsageError, match="snapshot.*read committed.*serializable"):
+    with pytest.raises(UsageError, match=r"snapshot.*read committed.*serializable"):
         isolation_name("snapshot")
 
 

@@ -10,12 +10,21 @@ from dokkaebi.backends import postgres_errors, sqlite_client, valkey_client, val
 from dokkaebi.backends.postgres_client import PostgresClient
 from dokkaebi.backends.valkey_client import NotSent, NotSentTimeout, ValkeyClient
 
-POSTGRES = """40001 40002 40P01 55006 55P02 55P03 57014 57P01 57P03 25P03 25P04
-0A000 21000 22003 22P02 23000 23502 23503 23505 23514 23P01 25001 25006 25P02 26000 28000 2BP01
-34000 3B001 3D000 3F000 42601 42703 42P01 42501 44000 53100 53200 53300 54000 P0001 P0002""".split()
 
-UNPROVEN = """08000 08003 08006 08007 40000 40003 57P02 57P04 58000 58030 XX000 XX001 HV000
-01000 00000 F0000 72000""".split()
+def words(text):
+    return text.split()
+
+
+POSTGRES = words(
+    """40001 40002 40P01 55006 55P02 55P03 57014 57P01 57P03 25P03 25P04
+0A000 21000 22003 22P02 23000 23502 23503 23505 23514 23P01 25001 25006 25P02 26000 28000 2BP01
+34000 3B001 3D000 3F000 42601 42703 42P01 42501 44000 53100 53200 53300 54000 P0001 P0002"""
+)
+
+UNPROVEN = words(
+    """08000 08003 08006 08007 40000 40003 57P02 57P04 58000 58030 XX000 XX001 HV000
+01000 00000 F0000 72000"""
+)
 
 
 def definite_in_postgres(error):
@@ -67,7 +76,7 @@ VALKEY = [
     (redis.exceptions.MasterDownError("x"), "MASTERDOWN"),
     *(
         (redis.ResponseError(f"{code} text"), code)
-        for code in "NOREPLICAS MISCONF BUSY BUSYKEY BUSYGROUP NOGROUP NOPROTO WRONGPASS".split()
+        for code in words("NOREPLICAS MISCONF BUSY BUSYKEY BUSYGROUP NOGROUP NOPROTO WRONGPASS")
     ),
     (
         redis.ResponseError("Command # 1 (SET a b) of pipeline caused error: WRONGTYPE no"),
@@ -114,8 +123,9 @@ def test_nothing_was_sent_or_nothing_was_executed(error):
 
 
 def test_scripts_have_a_shorter_table():
-    assert {"NOSCRIPT", "READONLY", "LOADING", "EXECABORT"} == valkey_commands.PROVEN_OF_SCRIPTS
-    assert valkey_commands.PROVEN_OF_SCRIPTS <= set(valkey_commands.DEFINITE)
+    proven = valkey_commands.PROVEN_OF_SCRIPTS
+    assert proven == {"NOSCRIPT", "READONLY", "LOADING", "EXECABORT"}
+    assert set(valkey_commands.DEFINITE) >= proven
 
 
 def sqlite_error(name):

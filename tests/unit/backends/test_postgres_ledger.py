@@ -175,3 +175,17 @@ def test_a_warning_at_commit_is_suspicious(ledger):
     ledger.answered(Kind.COMMIT, b"COMMIT", IDLE)
     assert ledger.may_have_written()
     assert "canceling wait" in ledger.suspicions[0]
+
+
+def test_a_warning_before_the_commit_is_not(ledger):
+    ledger.notice(Warned)
+    begin_and_write(ledger)
+    ledger.answered(Kind.COMMIT, b"COMMIT", IDLE)
+    assert not ledger.suspicions
+
+
+def test_an_open_transaction_keeps_its_writes_into_the_next_operation(ledger):
+    begin_and_write(ledger)
+    ledger.forget(open=True)
+    ledger.answered(Kind.COMMIT, b"COMMIT", IDLE)
+    assert ledger.may_have_written()

@@ -65,9 +65,8 @@ def test_with_commits_and_is_traced(connect):
     assert client.may_have_written()
     assert sent(tracer)[-1] == ("COMMIT", None)
     client.begin()
-    with pytest.raises(ValueError, match="mine"), handle:
-        handle.execute("UPDATE t SET v = 2")
-        raise ValueError("mine")
+    with pytest.raises(sqlite3.IntegrityError), handle:
+        handle.executemany("INSERT INTO t VALUES (?, 0)", [(2,), (1,)])
     assert not client.may_have_written()
 
 

@@ -1,7 +1,7 @@
 """A lock in Valkey that guards a row in PostgreSQL, with and without fencing.
 
-The holds are long and the names many, so that the next holder is often still inside its section
-when a paused one comes back.
+A pause of twice the ttl, the default, ends shortly after these leases do, and the holds are long:
+the next holder is then often still inside its section when the paused one comes back.
 """
 
 from __future__ import annotations
@@ -13,7 +13,11 @@ from psycopg import Connection
 from redis import Redis
 
 from ....harness.context import Context
+from ....harness.lease import Lease
 from .valkey import DELETE_IF_MINE
+
+LEASE = 1.8
+"""Leases are granted for this many times the ttl."""
 
 _ACQUIRE = """
 if redis.call('EXISTS', KEYS[1]) == 1 then
@@ -32,7 +36,7 @@ class _Guarded:
     needs = ("valkey", "postgres")
     faults = ("pause-client",)
     autocommit = True
-    params: ClassVar[dict[str, Any]] = {"ttl": 0.25, "hold": 0.22, "names": 9}
+    params: ClassVar[dict[str, Any]] = {"ttl": 0.25, "hold": 0.22, "names": 6}
     valkey: Redis
     postgres: Connection[Any]
 
@@ -51,10 +55,11 @@ class _Guarded:
         """Keep both connections."""
         self.valkey, self.postgres = ctx.valkey, ctx.postgres
 
-    def acquire(self, name: str, ttl: float) -> int | None:
-        """Take the lock and the next token in one script."""
-        token = self.valkey.eval(_ACQUIRE, 1, name, int(ttl * 1000))
-        return None if token is None else int(token)  # type: ignore[arg-type]
+    def acquire(self, name: str, ttl: float) -> Lease | None:
+        """Take the lock and the next token in one script, for a lease longer than the ttl."""
+        lease = LEASE * ttl
+        token: Any = self.valkey.eval(_ACQUIRE, 1, name, int(lease * 1000))
+        return None if token is None else Lease(int(token), lease)
 
     def release(self, name: str, token: int) -> None:
         """Compare and delete in one script."""

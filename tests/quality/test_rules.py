@@ -1,0 +1,401 @@
+"""Every rule that keeps verdicts true is switched off in the code, one by one: the test that is
+named for it must then fail. A rule whose test cannot fail is not tested.
+
+To add a rule, add a row: what it says, the test that holds it, and how to break the code.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from dokkaebi.checkers import bank, counter, holds, judge, linearizable, lock, models, progress
+from dokkaebi.checkers.search import Pending
+from dokkaebi.harness import history, verdict
+
+TESTS = Path(__file__).parent.parent
+OUTCOMES = "unit/checkers/test_rules_outcomes.py::"
+LOCKS = "unit/checkers/test_rules_locks.py::"
+BOUNDS = "unit/checkers/test_rules_bounds.py::"
+LIVENESS = "unit/checkers/test_rules_liveness.py::"
+HISTORY = "unit/harness/test_history.py::"
+VERDICT = "unit/harness/test_verdict.py::"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule, the test named for it, and how it is switched off: (owner, attribute, wrapper)."""
+
+    says: str
+    test: str
+    owner: Any
+    attribute: str
+    broken: Callable[[Any], Any]
+
+
+def always(value: Any) -> Callable[[Any], Any]:
+    """Whatever the code decides, it decides this."""
+    return lambda real: lambda *args, **kwargs: value
+
+
+def operations(change: Callable[[Any, Any], Any]) -> tuple[Any, str, Callable[[Any], Any]]:
+    """Show every checker operations that are changed on their way out of the history."""
+
+    def broken(real: Any) -> Any:
+        return lambda self, index: change(self, real(self, index))
+
+    return history.History, "operation", broken
+
+
+def _as_ok(*types: str) -> Callable[[Any, Any], Any]:
+    """Take what ended as one of these types for acknowledged."""
+
+    def change(of: Any, op: Any) -> Any:
+        if op.type not in types or op.end < 0:
+            return op
+        return msgspec.structs.replace(op, type="ok", ret=int(of.time[op.end]))
+
+    return change
+
+
+def _info_as_failed(of: Any, op: Any) -> Any:
+    return msgspec.structs.replace(op, type="fail") if op.type == "info" else op
+
+
+def _refusals_only(of: Any, op: Any) -> Any:
+    """Take every failure for a refusal."""
+    return msgspec.structs.replace(op, error="refused") if op.type == "fail" else op
+
+
+def _ends_when_answered(of: Any, op: Any) -> Any:
+    """Let an operation with an unknown outcome end when that was known."""
+    if op.type != "info" or op.end < 0:
+        return op
+    return msgspec.structs.replace(op, ret=int(of.time[op.end]))
+
+
+def _earlier_by_one(real: Any) -> Any:
+    """Half-open intervals: what ends when another begins lies before it."""
+    return lambda call, ret, code: Pending(call, None if ret is None else ret - 1, code)
+
+
+def _last_events_of_all(real: Any) -> Any:
+    def last(of: Any) -> dict[int, int]:
+        return {int(p): int(of.time[of.process == p].max()) for p in np.unique(of.process)}
+
+    return last
+
+
+def _option(**forced: Any) -> Callable[[Any], Any]:
+    """A checker that is made with these options, whatever was asked for."""
+
+    def broken(real: Any) -> Any:
+        return lambda self, *args, **kwargs: real(self, *args, **{**kwargs, **forced})
+
+    return broken
+
+
+def _without_subset(real: Any) -> Any:
+    return lambda target, amounts: target == 0
+
+
+def _within_bounds_only(real: Any) -> Any:
+    return lambda target, amounts: True
+
+
+def _first_next_state(real: Any) -> Any:
+    return lambda self, state, code: tuple(real(self, state, code))[:1]
+
+
+def _only_the_last(real: Any) -> Any:
+    return lambda verdicts: real(list(verdicts)[-1:])
+
+
+def _no_rule_of(name: str) -> Callable[[Any], Any]:
+    """The findings of one type are dropped."""
+
+    def broken(real: Any) -> Any:
+        return lambda *args, **kwargs: [f for f in real(*args, **kwargs) if f.type != name]
+
+    return broken
+
+
+RULES = [
+    # Outcomes
+    Rule("a refused cas is an observation",
+         OUTCOMES + "test_1_5_a_refused_cas_is_an_observation",
+         models.CasRegister, "refusals", lambda real: ()),
+    Rule("every other failure is dropped",
+         OUTCOMES + "test_1_5_every_other_failure_is_dropped", *operations(_refusals_only)),
+    Rule("what failed did not happen",
+         OUTCOMES + "test_1_1_what_failed_did_not_happen", *operations(_as_ok("fail"))),
+    Rule("an unknown outcome may have happened",
+         OUTCOMES + "test_1_1_an_unknown_outcome_may_have_happened", *operations(_info_as_failed)),
+    Rule("an unknown outcome may not have happened",
+         OUTCOMES + "test_1_1_an_unknown_outcome_may_not_have_happened",
+         *operations(_as_ok("info"))),
+    Rule("an unknown outcome may happen later",
+         OUTCOMES + "test_1_1_an_unknown_outcome_may_happen_later", *operations(_as_ok("info"))),
+    # History
+    Rule("equal times are concurrent",
+         OUTCOMES + "test_3_2_equal_times_are_concurrent",
+         linearizable, "Pending", _earlier_by_one),
+    Rule("an invocation without completion is open for ever",
+         OUTCOMES + "test_3_2_an_invocation_without_completion_is_open_for_ever",
+         *operations(_info_as_failed)),
+    Rule("an invocation without completion is info",
+         HISTORY + "test_an_invocation_without_completion_is_info_and_open_for_ever",
+         *operations(_info_as_failed)),
+    Rule("without times the order of lines counts",
+         OUTCOMES + "test_3_2_without_times_the_order_of_lines_counts",
+         *operations(lambda of, op: msgspec.structs.replace(op, call=0))),
+    Rule("events of the nemesis need no pairs",
+         OUTCOMES + "test_3_2_events_of_the_nemesis_need_no_pairs",
+         history, "_pair",
+         lambda real: lambda events, source: real(
+             [msgspec.structs.replace(e, process=99) if e.process == "nemesis" else e
+              for e in events], source)),
+    Rule("a process does one thing at a time",
+         OUTCOMES + "test_3_2_a_process_does_one_thing_at_a_time", history, "_open",
+         lambda real: lambda open_at, op, i, events, source: open_at.__setitem__(op.process, i)),
+    Rule("what does not pair is refused",
+         HISTORY + "test_what_does_not_pair_is_refused_with_line_and_reason",
+         history, "_check_close", always(None)),
+    Rule("values are keyed when all writes and ok reads are pairs",
+         OUTCOMES + "test_3_5_values_are_keyed_when_all_writes_and_ok_reads_are_pairs",
+         models, "looks_keyed", always(False)),
+    Rule("a step may have several next states",
+         OUTCOMES + "test_3_5_a_step_may_have_several_next_states",
+         linearizable._Codes, "step", _first_next_state),
+    Rule("a value that nobody wrote is garbage",
+         OUTCOMES + "test_7_a_value_that_nobody_wrote_is_garbage",
+         linearizable, "garbage_reads", lambda real: lambda group, initial: (list(group), [])),
+    # Joining
+    Rule("violated beats unknown beats holds", OUTCOMES + "test_join_violated_beats_unknown_beats_holds",
+         verdict, "_RANK", lambda real: {"holds": 2, "unknown": 1, "violated": 0}),
+    Rule("the worst outcome wins", VERDICT + "test_the_worst_outcome_wins",
+         verdict, "_RANK", lambda real: {"holds": 0, "unknown": 0, "violated": 2}),
+    Rule("no verdict at all is unknown", VERDICT + "test_no_verdicts_at_all_are_unknown",
+         verdict, "unknown", always(verdict.Verdict(verdict="holds"))),
+    Rule("no checker at all is unknown", OUTCOMES + "test_join_no_checker_at_all_is_unknown",
+         verdict, "unknown", always(verdict.Verdict(verdict="holds"))),
+    Rule("a checker that raises is unknown",
+         OUTCOMES + "test_join_a_checker_that_raises_is_unknown_with_the_reason",
+         judge, "unknown", always(verdict.Verdict(verdict="holds"))),
+    Rule("a checker that raises hides no other",
+         OUTCOMES + "test_join_a_checker_that_raises_hides_no_other",
+         judge, "join", lambda real: lambda verdicts: real(list(verdicts)[:1])),
+    Rule("bad input is no verdict", OUTCOMES + "test_join_bad_input_is_no_verdict",
+         judge, "UsageError", lambda real: ZeroDivisionError),
+    Rule("nothing judged is nothing proved", OUTCOMES + "test_8_nothing_judged_is_nothing_proved",
+         counter, "unknown", always(verdict.Verdict(verdict="holds"))),
+    Rule("liveness alone is unknown", OUTCOMES + "test_9_liveness_alone_is_unknown",
+         judge, "weigh_liveness",
+         lambda real: lambda said, **_: msgspec.structs.replace(said, verdict="holds")),
+    Rule("liveness is a violation where progress is required",
+         OUTCOMES + "test_9_liveness_is_a_violation_where_progress_is_required",
+         judge, "weigh_liveness", lambda real: lambda said, **_: said),
+    Rule("safety stands beside liveness", OUTCOMES + "test_9_safety_stands_beside_liveness",
+         judge, "join", _only_the_last),
+    # Locks
+    Rule("an indeterminate acquire is no hold",
+         LOCKS + "test_4_1_an_indeterminate_acquire_is_no_hold",
+         *operations(lambda of, op: msgspec.structs.replace(op, type="ok", ret=op.call)
+                     if op.type == "info" else op)),
+    Rule("a hold ends when its release is invoked",
+         LOCKS + "test_4_1_a_hold_ends_when_its_release_is_invoked",
+         holds, "_given_up", lambda real: lambda release: release.ret),
+    Rule("whatever the outcome of the release",
+         LOCKS + "test_4_1_a_hold_ends_when_its_release_is_invoked_whatever_its_outcome",
+         holds, "_given_up",
+         lambda real: lambda release: release.call if release.type == "ok" else release.ret),
+    Rule("a hold without release ends with the last event of its process",
+         LOCKS + "test_4_1_a_hold_without_release_ends_with_the_last_event_of_its_process",
+         holds, "_last_events", lambda real: lambda of: defaultdict(lambda: 0)),
+    Rule("who never came back does not hold for ever",
+         LOCKS + "test_4_1_who_never_came_back_does_not_hold_for_ever",
+         holds, "_last_events", lambda real: lambda of: defaultdict(lambda: history.FOREVER)),
+    Rule("an info that others wrote does not prolong a hold",
+         LOCKS + "test_4_1_an_info_that_others_may_have_written_does_not_prolong_a_hold",
+         holds, "_last_events", _last_events_of_all),
+    Rule("without leases the window is the hold",
+         LOCKS + "test_4_2_without_leases_the_window_is_the_hold",
+         lock.LockChecker, "__init__", _option(lease="ttl")),
+    Rule("a renewed lease must not run out", LOCKS + "test_4_2_a_renewed_lease_must_not_run_out",
+         lock.LockChecker, "__init__", _option(lease="ttl")),
+    Rule("a lease with its own seconds replaces the ttl",
+         LOCKS + "test_4_2_a_lease_with_its_own_seconds_replaces_the_ttl",
+         holds, "_granted_seconds", lambda real: lambda op, ttl: ttl),
+    Rule("a lease runs from the call of its acquire",
+         LOCKS + "test_4_2_a_lease_runs_from_the_call_of_its_acquire",
+         holds, "_expiry", lambda real: lambda op, seconds: op.ret + round(seconds * 1e9)),
+    Rule("overlapping lease windows are a violation",
+         LOCKS + "test_4_3_overlapping_lease_windows_are_always_a_violation",
+         lock, "overlaps", always([])),
+    Rule("windows that only touch do not overlap",
+         LOCKS + "test_4_3_windows_that_only_touch_do_not_overlap",
+         holds, "_given_up", lambda real: lambda release: release.call + 1),
+    Rule("holding past the lease is unknown on a busy machine",
+         LOCKS + "test_4_3_holding_past_the_lease_is_unknown_on_a_busy_machine",
+         lock.LockChecker, "_must_not_expire", always(True)),
+    Rule("holding past the lease is a violation under pauses",
+         LOCKS + "test_4_3_holding_past_the_lease_is_a_violation_when_clients_were_to_be_paused",
+         lock.LockChecker, "_must_not_expire", always(False)),
+    Rule("a paused server does not make it a violation",
+         LOCKS + "test_4_3_a_paused_server_does_not_make_it_a_violation",
+         lock.LockChecker, "_must_not_expire", lambda real: lambda self: bool(self._faults)),
+    Rule("two sections that read the same version lose an update",
+         LOCKS + "test_4_4_two_sections_that_read_the_same_version_lose_an_update",
+         lock, "sections", always([])),
+    Rule("a section with an info never counts",
+         LOCKS + "test_4_4_a_section_with_an_info_in_it_never_counts", *operations(_as_ok("info"))),
+    Rule("a refused write loses nothing",
+         LOCKS + "test_4_4_a_write_that_the_resource_refused_loses_nothing",
+         *operations(_as_ok("fail"))),
+    Rule("with fencing only the resource is judged",
+         LOCKS + "test_4_4_with_fencing_only_the_resource_is_judged",
+         lock.LockChecker, "__init__", _option(fencing=False)),
+    Rule("a refusal proves nothing", LOCKS + "test_4_6_a_refusal_proves_nothing",
+         *operations(lambda of, op: msgspec.structs.replace(op, type="ok", ret=op.call - 498_500_000)
+                     if op.type == "fail" else op)),
+    # Bounds
+    Rule("a read sees what was acknowledged before it",
+         BOUNDS + "test_6_a_read_sees_at_least_what_was_acknowledged_before_it",
+         counter, "_gap", always(0)),
+    Rule("a read sees no more than was attempted",
+         BOUNDS + "test_6_a_read_sees_at_most_what_was_attempted_before_it_returned",
+         counter, "_gap", lambda real: lambda key, read: max(0, real(key, read))),
+    Rule("an add under way may be seen or not",
+         BOUNDS + "test_6_an_add_under_way_may_be_seen_or_not",
+         *operations(lambda of, op: msgspec.structs.replace(op, ret=op.call)
+                     if op.f == "add" else op)),
+    Rule("a decrement under way lowers the lower bound",
+         BOUNDS + "test_6_a_decrement_under_way_lowers_the_lower_bound",
+         *operations(lambda of, op: msgspec.structs.replace(op, call=op.ret)
+                     if op.f == "add" else op)),
+    Rule("an acknowledged decrement lowers the upper bound",
+         BOUNDS + "test_6_an_acknowledged_decrement_lowers_the_upper_bound",
+         counter, "_gap", lambda real: lambda key, read: max(0, real(key, read))),
+    Rule("at rest an indeterminate add counts or not",
+         BOUNDS + "test_6_at_rest_an_indeterminate_add_counts_or_not",
+         counter, "reachable", _without_subset),
+    Rule("at rest the value is a subset of the indeterminate",
+         BOUNDS + "test_6_at_rest_the_value_is_a_subset_of_the_indeterminate",
+         counter, "reachable", _within_bounds_only),
+    Rule("an add that failed does not count",
+         BOUNDS + "test_6_an_add_that_failed_does_not_count", *operations(_as_ok("fail"))),
+    Rule("new values that exclude each other name the pair",
+         BOUNDS + "test_6_new_values_that_exclude_each_other_name_the_pair",
+         counter, "clashing", always([])),
+    Rule("a new value may come back where there are decrements",
+         BOUNDS + "test_6_a_new_value_may_come_back_where_there_are_decrements",
+         counter, "clashing",
+         lambda real: lambda adds: real([add for add in adds if add.delta > 0])),
+    Rule("new values accuse nobody where nothing is missing",
+         BOUNDS + "test_6_new_values_accuse_nobody_where_nothing_is_missing",
+         counter, "_complete", always(False)),
+    Rule("a bank has the same total in every read",
+         BOUNDS + "test_6_a_bank_has_the_same_total_in_every_read",
+         bank.BankChecker, "_unbalanced", always([])),
+    Rule("an indeterminate transfer changes no total",
+         BOUNDS + "test_6_an_indeterminate_transfer_changes_no_total",
+         bank.BankChecker, "_unbalanced",
+         lambda real: lambda self, book: []
+         if any(t.op.type == "info" for t in book.transfers) else real(self, book)),
+    Rule("at rest an account has what acknowledged transfers left",
+         BOUNDS + "test_6_at_rest_an_account_has_what_acknowledged_transfers_left",
+         bank.BankChecker, "_unsettled", always([])),
+    Rule("a transfer that was refused does not count",
+         BOUNDS + "test_6_a_transfer_that_was_refused_does_not_count",
+         *operations(_as_ok("fail"))),
+    Rule("no balance falls below zero", BOUNDS + "test_6_no_balance_falls_below_zero",
+         bank, "_overdrawn", always([])),
+    Rule("a read without an account is garbage",
+         BOUNDS + "test_6_a_read_without_an_account_is_garbage",
+         bank.BankChecker, "_nonsense", always("")),
+    # Liveness
+    Rule("every attempt aborted is a livelock",
+         LIVENESS + "test_9_every_attempt_aborted_is_a_livelock", progress, "ABORTS",
+         lambda real: 10**9),
+    Rule("no success for a third is no progress",
+         LIVENESS + "test_9_no_success_for_a_third_of_the_main_phase_is_no_progress",
+         progress, "_longest", always(None)),
+    Rule("less than a third is no finding", LIVENESS + "test_9_less_than_a_third_is_no_finding",
+         progress.ProgressChecker, "_silent",
+         lambda real: lambda self, attempts, clock, threshold: real(
+             self, attempts, clock, progress.SHORTEST)),
+    Rule("time under a fault does not count",
+         LIVENESS + "test_9_time_under_a_fault_and_a_second_after_it_do_not_count",
+         progress._Clock, "counted", lambda real: lambda self, begin, end: end - begin),
+    Rule("a refusal is an answer", LIVENESS + "test_9_a_refusal_is_an_answer",
+         progress.ProgressChecker, "_succeeded", lambda real: lambda self, op: op.type == "ok"),
+    Rule("a refused acquire is a request that waits",
+         LIVENESS + "test_9_a_refused_acquire_is_a_request_that_waits",
+         progress.ProgressChecker, "_succeeded",
+         lambda real: lambda self, op: op.type == "ok" or op.error == "refused"),
+    Rule("a lock that nobody gets for five ttls is a deadlock",
+         LIVENESS + "test_9_a_lock_that_nobody_gets_for_five_ttls_is_a_deadlock",
+         progress, "TTLS", lambda real: 100),
+    Rule("a lock that nobody asks for is not stuck",
+         LIVENESS + "test_9_a_lock_that_nobody_asks_for_is_not_stuck",
+         progress, "_longest",
+         lambda real: lambda group, clock: progress.Silence(0, 9 * 10**9, 9 * 10**9, tuple(group))),
+    Rule("a session blocked at the end is a deadlock",
+         LIVENESS + "test_9_a_session_blocked_at_the_end_is_a_deadlock",
+         progress, "_blocked", always([])),
+    Rule("the final phase does not count",
+         LIVENESS + "test_9_the_final_phase_does_not_count",
+         *operations(lambda of, op: msgspec.structs.replace(op, phase="main"))),
+]  # fmt: skip
+
+
+class SwitchedOff:
+    """A pytest plugin: breaks the code while a test runs, and remembers how the test ended."""
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self.outcomes: list[str] = []
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self) -> Any:
+        rule = self.rule
+        with pytest.MonkeyPatch.context() as patch:
+            real = getattr(rule.owner, rule.attribute)
+            patch.setattr(rule.owner, rule.attribute, rule.broken(real))
+            return (yield)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call":
+            self.outcomes.append(report.outcome)
+
+
+def run(rule: Rule) -> list[str]:
+    """How the test named for a rule ends while the rule is switched off."""
+    plugin = SwitchedOff(rule)
+    options = ["-q", "--no-header", "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    pytest.main([str(TESTS / rule.test), *options], plugins=[plugin])
+    return plugin.outcomes
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.says)
+def test_a_rule_that_is_switched_off_is_missed(rule: Rule) -> None:
+    outcomes = run(rule)
+    assert outcomes, f"{rule.test} does not exist"
+    assert "failed" in outcomes, f"{rule.test} passes although the rule is switched off"
+
+
+def test_every_test_of_a_rule_has_its_row() -> None:
+    """A rule's test that no row breaks may be unable to fail."""
+    named = {rule.test for rule in RULES}
+    for path in sorted(TESTS.glob("unit/**/test_rules_*.py")):
+        for line in path.read_text().splitlines():
+            if line.startswith("def test_"):
+                name = line.removeprefix("def ").partition("(")[0]
+                assert f"{path.relative_to(TESTS).as_posix()}::{name}" in named
