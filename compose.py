@@ -94,7 +94,7 @@ def run(wish: Wish, *, servers: Servers, out: Path, view: View) -> Run:
     backends = _backends(spec, wish, servers, view)
     _check_powers(spec, backends)
     spec = msgspec.structs.replace(spec, versions=_versions(backends))
-    folder = new_run(out, f"{spec.workload}-{_slug(spec.label)}")
+    folder = new_run(out.resolve(), f"{spec.workload}-{_slug(spec.label)}")
     with lock_run(folder):
         servers.household.register_run(folder)
         spec.save(folder / "spec.json")

@@ -364,6 +364,32 @@ def append(folder: Path) -> tuple[Result, History]:
     return result(folder, history, verdict, spec), history
 
 
+def ring(folder: Path) -> tuple[Result, History]:
+    """A cycle of seven transactions, each of which did not see the next one's write."""
+    recorder, rng = Recorder(), random.Random("ring")
+    adding(rng, recorder, 400, 2.0, [])
+    at, size = SECOND, 7
+    asked = [
+        recorder.op(i, "txn", [["r", i, None], ["append", (i - 1) % size, 10 + i]], at + i * MS // 2,
+                    at + 9 * MS + i, filled=[["r", i, []], ["append", (i - 1) % size, 10 + i]])
+        for i in range(size)
+    ]  # fmt: skip
+    history = recorder.history()
+    ops = [find(history, *one) for one in asked]
+    edges = [
+        {"from": ops[i], "to": ops[(i + 1) % size], "kind": "rw", "key": i,
+         "why": f"T{i + 1} must come before T{(i + 1) % size + 1}: it read nothing of {i}, so it "
+         f"did not see T{(i + 1) % size + 1}'s append of {10 + (i + 1) % size}."}
+        for i in range(size)
+    ]  # fmt: skip
+    anomaly = Anomaly(type="G2-item", sentence="seven transactions each missed the next one's "
+                      "append", ops=tuple(ops), evidence={"kind": "ladder", "edges": edges})  # fmt: skip
+    verdict = Verdict(verdict="violated", anomalies=(anomaly,), judged=400, not_=("serializable",),
+                      strongest="snapshot-isolation")  # fmt: skip
+    spec = Spec(workload="append", strategy="a.py:A", label="a.py:A", level="serializable")
+    return result(folder, history, verdict, spec), history
+
+
 def passing(folder: Path, n: int = 6000) -> tuple[Result, History]:
     """A safe counter under kills and pauses: nothing was found."""
     recorder, rng = Recorder(), random.Random("passing")
@@ -452,6 +478,7 @@ SAMPLES: dict[str, Callable[[Path], tuple[Result, History]]] = {
     "lock": lock,
     "register": register,
     "append": append,
+    "ring": ring,
     "passing": passing,
     "unproved": unproved,
     "hostile": hostile,

@@ -206,6 +206,8 @@ class Search:
                     (after, live | self._bit[number], crashed, (path, self._order[number]))
                 )
         moves.extend(self._crashed_moves(at, state, live, crashed, path, tried))
+        # Taken from the end: what makes the returning operation legal, and crashed ones last.
+        moves.reverse()
         wanted = self._code[at]
         moves.sort(key=lambda move: bool(self.next_states(move[0], wanted)))
         return moves

@@ -202,7 +202,7 @@ def _rate(figures: Figures) -> float:
 
 def _latency(figures: Figures) -> str:
     named = (("p50", figures.p50_ms), ("p99", figures.p99_ms), ("max", figures.max_ms))
-    return " · ".join(f"{name} {value:.3g} ms" for name, value in named if value is not None)
+    return " · ".join(f"{name} {words.span(ms * 1e6)}" for name, ms in named if ms is not None)
 
 
 def _faults(figures: Figures) -> str:

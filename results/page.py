@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import numpy as np
 from markupsafe import Markup
 
 from ..harness.history import FOREVER, History
 from ..harness.result import Result
 from ..harness.verdict import Anomaly
-from . import draw_ladder, draw_lanes, names, store, words
+from . import draw_ladder, draw_lanes, draw_ring, names, store, words
 from .columns import Table
 from .ladder import Ladder, labels
-from .picture import Lanes, Picture, Prefix, picture
+from .picture import RING, Lanes, Picture, Prefix, Ring, picture
 
 
 def anomaly_view(anomaly: Anomaly, number: int, result: Result, history: History) -> dict[str, Any]:
@@ -33,7 +34,9 @@ def anomaly_view(anomaly: Anomaly, number: int, result: Result, history: History
         "lock": drawn.lanes.name if drawn.lanes else "",
         "overlap": _overlap(drawn.lanes),
         "prefix": _try(lambda: _prefix(drawn.prefix, number), warnings),
-        "ladder": _try(lambda: _ladder(drawn.ladder, number, noun), warnings),
+        "ring": _try(lambda: _ring(drawn.ring, number), warnings),
+        "edges": _edges(anomaly, history),
+        "ladder": _try(lambda: _ladder(drawn, number, noun), warnings),
         **_texts(drawn),
         "ops": _ops(anomaly, history),
         "warnings": warnings,
@@ -68,8 +71,34 @@ def _prefix(prefix: Prefix | None, number: int) -> Markup | None:
     return draw_lanes.draw_prefix(prefix, name=f"prefix-{number}", title=title) if prefix else None
 
 
-def _ladder(ladder: Ladder | None, number: int, noun: str) -> Markup | None:
-    title = f"{noun}: what each process did, in order of time"
+def _ring(ring: Ring | None, number: int) -> Markup | None:
+    title = "The transactions and what orders them, in a circle"
+    return draw_ring.draw(ring, name=f"ring-{number}", title=title) if ring else None
+
+
+def _edges(anomaly: Anomaly, history: History) -> list[dict[str, str]]:
+    """The dependencies of a cycle too long for a drawing."""
+    numbers = labels_of(anomaly, history)
+    edges = anomaly.evidence.get("edges")
+    if not isinstance(edges, list) or len(numbers) <= RING[-1]:
+        return []
+    return [
+        {
+            "source": numbers.get(edge.get("from"), "?"),
+            "kind": words.clean(str(edge.get("kind", "")), 20),
+            "target": numbers.get(edge.get("to"), "?"),
+            "why": words.clean(str(edge.get("sentence") or edge.get("why") or ""), 400),
+        }
+        for edge in edges[:400]
+        if isinstance(edge, dict)
+    ]
+
+
+def _ladder(drawn: Picture, number: int, noun: str) -> Markup | None:
+    """The ladder; where a ring has the arrows already, without them."""
+    ladder, title = drawn.ladder, f"{noun}: what each process did, in order of time"
+    if ladder is not None and drawn.ring is not None:
+        ladder = msgspec.structs.replace(ladder, arrows=())
     return draw_ladder.draw(ladder, name=f"ladder-{number}", title=title) if ladder else None
 
 

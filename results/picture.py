@@ -20,6 +20,8 @@ from .ladder import Ladder, Row
 
 MAX_HOLDS = 12
 MAX_PREFIX = 10
+RING = range(5, 41)
+"""How many transactions a ring has: fewer stand in the ladder alone, more in a table."""
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,12 +75,36 @@ class Prefix(msgspec.Struct, frozen=True, kw_only=True):
     culprit: Operation
 
 
+class Node(msgspec.Struct, frozen=True, kw_only=True):
+    """A transaction of a ring."""
+
+    label: str
+    who: str
+    text: str
+
+
+class Edge(msgspec.Struct, frozen=True, kw_only=True):
+    """A dependency between two nodes of a ring, by their places in it."""
+
+    source: int
+    target: int
+    kind: str
+
+
+class Ring(msgspec.Struct, frozen=True, kw_only=True):
+    """A cycle of transactions, in the order in which it is told."""
+
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+
+
 class Picture(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that is drawn of one anomaly; `warnings` say what could not be drawn."""
 
     ladder: Ladder | None = None
     lanes: Lanes | None = None
     prefix: Prefix | None = None
+    ring: Ring | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -93,6 +119,7 @@ def picture(
     kind = anomaly.evidence.get("kind")
     lanes: Lanes | None = None
     prefix: Prefix | None = None
+    ring: Ring | None = None
     drawn: Ladder | None = None
     warnings: list[str] = []
     try:
@@ -100,13 +127,14 @@ def picture(
             lanes = lanes_of(anomaly.evidence, faults)
         elif kind == "linearizability":
             prefix = prefix_of(anomaly.evidence, history)
+        ring = ring_of(anomaly, history)
     except Exception as error:
         warnings.append(_trouble("the evidence", error))
     try:
         drawn = ladder_of(anomaly, history, lanes, trace=trace, faults=faults)
     except Exception as error:
         warnings.append(_trouble("the ladder", error))
-    return Picture(ladder=drawn, lanes=lanes, prefix=prefix, warnings=tuple(warnings))
+    return Picture(ladder=drawn, lanes=lanes, prefix=prefix, ring=ring, warnings=tuple(warnings))
 
 
 def _trouble(what: str, error: Exception) -> str:
@@ -239,3 +267,30 @@ def prefix_of(evidence: Mapping[str, Any], history: History) -> Prefix:
         concurrent=tuple(op for op in operations("concurrent") if op.index != culprit.index),
         culprit=culprit,
     )
+
+
+# --- cycles --------------------------------------------------------------------------------------
+
+
+def ring_of(anomaly: Anomaly, history: History) -> Ring | None:
+    """The ring of a long cycle; None where the ladder alone, or a table, tells it better."""
+    edges = [e for e in anomaly.evidence.get("edges") or () if isinstance(e, dict)]
+    numbers = ladder.labels(anomaly, history)
+    if len(numbers) not in RING or len(edges) not in RING:
+        return None
+    places = {index: place for place, index in enumerate(numbers)}
+    return Ring(
+        nodes=tuple(_node(history.operation(i), label) for i, label in numbers.items()),
+        edges=tuple(
+            Edge(source=places[e["from"]], target=places[e["to"]], kind=str(e.get("kind", ""))[:16])
+            for e in edges
+            if e.get("from") in places and e.get("to") in places
+        ),
+    )
+
+
+def _node(op: Operation, label: str) -> Node:
+    text = words.asked(op.f, op.value if op.type == "ok" else op.asked, 200)
+    text = text.removeprefix("txn ")
+    short = text if len(text) <= 23 else text[:22] + "…"
+    return Node(label=label, who=f"process {op.process}", text=short)

@@ -13,7 +13,6 @@ from typing import Final
 
 from rich import box
 from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -76,7 +75,7 @@ def summary(
     for label, line in repeat_lines(result):
         console.print(Text.assemble("  ", (f"{label:<24}", "dim"), line), soft_wrap=True)
     if result.spec is not None:
-        console.print(Padding(Text(repro.CAVEAT, style="dim"), (0, 0, 0, 2)))
+        console.print(_paragraph(repro.CAVEAT, console.width, style="dim"))
 
 
 def headline(result: Result) -> Text:
@@ -214,11 +213,18 @@ def _fact(label: str, text: str, width: int) -> Text:
     return Text.assemble("  ", (f"{label:<{_LABEL}}", "dim"), body)
 
 
+def _paragraph(text: str, width: int, *, hang: int = 0, style: str = "") -> Text:
+    """Text set in by two columns, its further lines by `hang` more."""
+    first, rest = "  ", " " * (2 + hang)
+    lines = textwrap.wrap(text, max(width - 1, 20), initial_indent=first, subsequent_indent=rest)
+    return Text("\n".join(lines), style=style)
+
+
 def _others(result: Result, console: Console) -> None:
     for number, anomaly in enumerate(result.verdict.anomalies[1:4], start=2):
         text = f"{number}. {names.counted(anomaly.type, anomaly.count)}: "
         console.print()
-        console.print(Text("  " + text + words.clean(anomaly.sentence, 400)))
+        console.print(_paragraph(text + words.clean(anomaly.sentence, 400), console.width, hang=3))
 
 
 # --- the first anomaly ---------------------------------------------------------------------------
@@ -229,9 +235,7 @@ def explain(anomaly: Anomaly, result: Result, history: History, *, width: int) -
     trace = result.folder / store.TRACE if result.folder else None
     drawn = picture(anomaly, history, trace=trace, faults=result.faults)
     parts: list[RenderableType] = [
-        Text.assemble(
-            ("  " + names.noun(anomaly.type), "bold"), ": ", words.clean(anomaly.sentence, 1000)
-        ),
+        _paragraph(f"{names.noun(anomaly.type)}: {words.clean(anomaly.sentence, 1000)}", width),
         Text(),
     ]
     parts += _pictures(drawn, width)
@@ -244,7 +248,10 @@ def _pictures(drawn: Picture, width: int) -> list[RenderableType]:
         parts.append(_prefix(drawn.prefix))
     if drawn.ladder is not None:
         parts.append(ladder_table(drawn.ladder, width=width))
-        parts += [Text(f"  ({arrow.number}) {arrow.sentence}") for arrow in drawn.ladder.arrows]
+        parts += [
+            _paragraph(f"({arrow.number}) {arrow.sentence}", width, hang=4)
+            for arrow in drawn.ladder.arrows
+        ]
     if drawn.lanes is not None:
         parts.append(_overlap(drawn.lanes))
     parts += [Text(f"  warning: {text}", style="yellow") for text in drawn.warnings]

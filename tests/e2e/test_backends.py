@@ -2,6 +2,8 @@
 
 import asyncio
 import importlib
+import subprocess
+import sys
 import threading
 import time
 
@@ -16,6 +18,7 @@ from dokkaebi.backends.sqlite import Sqlite
 from dokkaebi.backends.valkey import Valkey
 from dokkaebi.harness.processes import living
 from dokkaebi.harness.protocols import ClientOptions, Kill, Logs, Pause
+from dokkaebi.harness.registry import harnesses_folder
 from dokkaebi.harness.trace import Tracer
 
 TABLE = "CREATE TABLE t (k int PRIMARY KEY, v int NOT NULL CHECK (v < 1000))"
@@ -474,6 +477,8 @@ def test_the_asynchronous_client(place):
         assert not client.may_have_written()
         await client.close()
         voids = await place.open(asynchronous=True, autocommit=True)
+        with pytest.raises(psycopg.errors.CheckViolation):
+            await voids.handle.execute("UPDATE t SET v = 1000")
         with pytest.raises(UsageError, match="autocommit"):
             await voids.handle.commit()
         assert not voids.may_have_written()
@@ -601,6 +606,12 @@ def test_what_was_left_open_is_reset(keys):
     pipe.reset()
 
 
+def test_the_drivers_hidden_retries_are_off(keys):
+    handle = keys.open().handle
+    assert handle.get_retry().get_retries() == 0
+    assert handle.get_connection_kwargs()["socket_timeout"] == 5.0
+
+
 def test_a_lost_connection_is_not_made_again(keys):
     client = keys.open()
     client.handle.set("k", 1)
@@ -710,6 +721,36 @@ def test_an_external_postgres_gets_a_database_and_loses_it(postgres_server, hous
     place.leave()
     server.stop()
     assert server._ask("SELECT 1 FROM pg_database WHERE datname = 'dokkaebi_outside'") == []
+
+
+ORPHAN = """
+import sys, time
+from dokkaebi.backends.external import external
+from dokkaebi.harness.household import Household
+household = Household()
+external(sys.argv[1], household).prepare("orphan", isolation=None)
+external(sys.argv[2], household).prepare("orphan", isolation=None)
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+def test_what_a_killed_harness_made_elsewhere_is_removed(postgres_server, valkey_server):
+    address = postgres_server._admin_dsn().replace("postgres@", "postgres:secret@")
+    there = f"valkey://127.0.0.1:{valkey_server.port}/7"
+    with subprocess.Popen(
+        [sys.executable, "-c", ORPHAN, address, there], stdout=subprocess.PIPE, text=True
+    ) as harness:
+        assert harness.stdout.readline() == "ready\n"
+        (registry,) = harnesses_folder().glob(f"{harness.pid}-*")
+        assert "drop_database" in registry.read_text()
+        assert "secret" not in registry.read_text()
+        harness.kill()
+    orphan = "SELECT 1 FROM pg_database WHERE datname = 'dokkaebi_orphan'"
+    assert until(lambda: not postgres_server._ask(orphan))
+    with redis.Redis(port=valkey_server.port, db=7) as left:
+        assert until(lambda: left.dbsize() == 0)
+    assert until(lambda: not registry.exists())
 
 
 def test_an_external_postgres_that_allows_no_database_is_refused(postgres_server):

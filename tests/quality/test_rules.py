@@ -16,7 +16,17 @@ import msgspec
 import numpy as np
 import pytest
 
-from dokkaebi.checkers import bank, counter, holds, judge, linearizable, lock, models, progress
+from dokkaebi.checkers import (
+    bank,
+    counter,
+    holds,
+    judge,
+    linearizable,
+    lock,
+    models,
+    progress,
+    sections,
+)
 from dokkaebi.checkers.search import Pending
 from dokkaebi.harness import history, verdict
 
@@ -259,6 +269,9 @@ RULES = [
     Rule("a refused write loses nothing",
          LOCKS + "test_4_4_a_write_that_the_resource_refused_loses_nothing",
          *operations(_as_ok("fail"))),
+    Rule("an untouched resource reads nil or zero",
+         LOCKS + "test_4_4_an_untouched_resource_reads_nil_or_zero",
+         sections, "_version", lambda real: lambda read: read.value[1]),
     Rule("with fencing only the resource is judged",
          LOCKS + "test_4_4_with_fencing_only_the_resource_is_judged",
          lock.LockChecker, "__init__", _option(fencing=False)),
@@ -321,6 +334,8 @@ RULES = [
          BOUNDS + "test_6_a_read_without_an_account_is_garbage",
          bank.BankChecker, "_nonsense", always("")),
     # Liveness
+    Rule("steady success is progress", LIVENESS + "test_9_steady_success_is_progress",
+         progress.ProgressChecker, "_succeeded", always(False)),
     Rule("every attempt aborted is a livelock",
          LIVENESS + "test_9_every_attempt_aborted_is_a_livelock", progress, "ABORTS",
          lambda real: 10**9),

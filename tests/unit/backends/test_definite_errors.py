@@ -6,9 +6,10 @@ import psycopg
 import pytest
 import redis
 
-from dokkaebi.backends import postgres_errors, sqlite_client, valkey_client, valkey_commands
+from dokkaebi.backends import postgres_errors, sqlite_client, valkey_commands
 from dokkaebi.backends.postgres_client import PostgresClient
-from dokkaebi.backends.valkey_client import NotSent, NotSentTimeout, ValkeyClient
+from dokkaebi.backends.valkey_client import ValkeyClient
+from dokkaebi.backends.valkey_wires import NotSent, NotSentTimeout
 
 
 def words(text):
@@ -148,8 +149,3 @@ def test_a_result_code_that_proves_nothing(name):
     client = object.__new__(sqlite_client.SqliteClient)
     assert not client.definite(sqlite_error(name))
     assert not client.definite(sqlite3.ProgrammingError("closed"))
-
-
-def test_the_hidden_retries_of_redis_are_off():
-    options = valkey_client._pool_options(None, 5.0, redis.Connection)
-    assert options["socket_timeout"] == options["socket_connect_timeout"] == 5.0

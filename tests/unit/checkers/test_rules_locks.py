@@ -27,9 +27,10 @@ PAST_THE_LEASE = """
 
 def test_4_1_an_indeterminate_acquire_is_no_hold():
     assert judged("""
-        0  acquire a  0-500   info
-        1  acquire a  10-11   = t1
-        1  release a  20-21   token=t1
+        0  acquire a       0-5    info
+        0  guard-read a 1  30-31
+        1  acquire a       10-11  = t1
+        1  release a       20-21  token=t1
     """) == ("holds", [])
 
 
@@ -167,12 +168,15 @@ def test_4_4_an_untouched_resource_reads_nil_or_zero():
 
 
 def test_4_4_with_fencing_only_the_resource_is_judged():
-    inside = TWO_WITHIN_A_LEASE + """
+    inside = (
+        TWO_WITHIN_A_LEASE
+        + """
         2  acquire b          0-1    = 1
         2  guard-read b nil   2-3
         2  guard-write b 100  6-7
         2  release b          8-9    token=1
     """
+    )
     assert judged(inside, fencing=True) == ("holds", [])
     assert judged(inside) == ("violated", ["double-hold"])
     assert judged(SECTIONS.format(""), fencing=True) == ("violated", ["lost-update"])

@@ -1,5 +1,7 @@
 """The plan of faults: kinds in turn, the first at a quarter, one at a time."""
 
+import itertools
+
 import pytest
 
 from dokkaebi import UsageError
@@ -15,7 +17,7 @@ def test_the_first_strikes_at_a_quarter_of_the_time():
 def test_kinds_come_in_turn_and_never_overlap():
     moments = plan(["kill", "pause"], time=30 * SECOND, lasts=SECOND, every=2 * SECOND)
     assert [m.name for m in moments[:4]] == ["kill", "pause", "kill", "pause"]
-    for one, two in zip(moments, moments[1:], strict=False):
+    for one, two in itertools.pairwise(moments):
         assert two.at - (one.at + one.lasts) >= SHORTEST_GAP
     assert moments[-1].at + moments[-1].lasts <= 30 * SECOND
 

@@ -136,3 +136,33 @@ def test_statements_and_commands_are_told_apart(sent, does):
 def test_a_ladder_is_a_value():
     shown = ladder.Ladder(columns=(), rows=())
     assert msgspec.json.decode(msgspec.json.encode(shown), type=ladder.Ladder) == shown
+
+
+def test_a_long_cycle_is_a_ring(tmp_path):
+    ring = drawn(tmp_path, "ring").ring
+    assert [node.label for node in ring.nodes] == [f"T{i}" for i in range(1, 8)]
+    assert [(edge.source, edge.target) for edge in ring.edges] == [
+        (i, (i + 1) % 7) for i in range(7)
+    ]
+    assert drawn(tmp_path, "append").ring is None
+
+
+def test_an_overlap_too_short_to_be_seen_is_shown_closer(tmp_path):
+    lanes = drawn(tmp_path, "lock").lanes
+    assert lanes.closer() is None
+    first = lanes.overlap[0]
+    short = msgspec.structs.replace(lanes, overlap=(first, first + 1_000_000))
+    assert short.closer().window == (first - 600_000, first + 1_600_000)
+    assert short.closer().holds == lanes.holds
+
+
+def test_a_release_of_somebody_elses_lock_is_accused_too(tmp_path):
+    folder = store.new_run(tmp_path, "lock")
+    result, history = samples.lock(folder)
+    anomaly = result.verdict.anomalies[0]
+    stray = int(history.invocations()[0])
+    anomaly = msgspec.structs.replace(anomaly, type="double-hold", ops=(*anomaly.ops, stray))
+    shown = picture(anomaly, history, trace=folder / store.TRACE).ladder
+    notes = [row.note for row in shown.rows if row.guilty]
+    assert any("process 15's" in note for note in notes)
+    assert any(note.startswith("granted while") for note in notes)
