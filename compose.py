@@ -256,7 +256,7 @@ def _reads_like(history: History, name: str) -> bool:
 def _backends(spec: Spec, wish: Wish, servers: Servers, view: View) -> dict[str, Backend]:
     """A ready server for each need: of ours, or the one at the given address."""
     asked, version_, topology = backend_parts(spec.backend) if spec.backend else ("", None, None)
-    addresses = _addresses(wish.dsn)
+    addresses = _addresses(wish.dsn, servers.household)
     backends: dict[str, Backend] = {}
     for name in dict.fromkeys(spec.needs):
         if name in addresses:
@@ -271,13 +271,13 @@ def _backends(spec: Spec, wish: Wish, servers: Servers, view: View) -> dict[str,
     return backends
 
 
-def _addresses(dsns: Sequence[str]) -> dict[str, Backend]:
+def _addresses(dsns: Sequence[str], household: Household) -> dict[str, Backend]:
     """The backends that `--dsn` names; the scheme says which kind each is."""
     if not dsns:
         return {}
     from .backends.external import external
 
-    return {backend.name: backend for backend in map(external, dsns)}
+    return {backend.name: backend for backend in (external(dsn, household) for dsn in dsns)}
 
 
 def _nemesis(spec: Spec) -> ScheduledNemesis | None:

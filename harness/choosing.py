@@ -57,6 +57,8 @@ class Chosen(msgspec.Struct, frozen=True, kw_only=True):
 
 def choose(wish: Wish) -> tuple[Spec, Chosen]:
     """The spec for a wish; raise `UsageError` for what cannot be meant."""
+    if wish.on is not None:
+        find("backends", backend_name(wish.on))
     chosen = _strategy(wish)
     strategy, workload = chosen.strategy, chosen.workload
     _check_methods(chosen)
@@ -247,8 +249,6 @@ def backend_parts(on: str) -> tuple[str, str | None, str | None]:
 def _needs(strategy: type[Any], on: str | None) -> tuple[str, ...]:
     """One backend for each of the strategy's needs; `--on` decides where there is a choice."""
     wanted = backend_name(on) if on else None
-    if wanted is not None:
-        find("backends", wanted)
     raw = getattr(strategy, "needs", None)
     if not raw or isinstance(raw, str):
         raise UsageError(

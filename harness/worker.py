@@ -186,6 +186,7 @@ def main() -> None:
         if order.do == "exit":
             break
         threading.Thread(target=process.obey, args=(order,), daemon=True).start()
+    process.shop.segment.close()
     os._exit(0)  # threads may be stuck in user code
 
 

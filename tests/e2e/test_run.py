@@ -63,7 +63,7 @@ def dokkaebi(tmp_path):
     """Run the command in a folder of its own; answers the finished process."""
 
     def call(*args, timeout=90, check=None, env=None):
-        state = {"DOKKAEBI_STATE_DIR": str(tmp_path / "state")}
+        state = {"DOKKAEBI_STATE_DIR": str(tmp_path / "state"), "COLUMNS": "200"}
         done = subprocess.run(
             [sys.executable, "-m", "dokkaebi", *args],
             cwd=tmp_path,

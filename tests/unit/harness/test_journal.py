@@ -3,6 +3,7 @@
 import random
 
 from dokkaebi import Op
+from dokkaebi.harness.history import encode_op
 from dokkaebi.harness.journal import Follower, Segment, merge, read_segments
 
 
@@ -50,15 +51,28 @@ def test_every_segment_may_end_torn(tmp_path):
 
 
 def test_a_follower_sees_each_event_once_and_no_torn_one(tmp_path):
-    segment = Segment(tmp_path / "0-0.jsonl")
+    path = tmp_path / "0-0.jsonl"
+    path.write_bytes(encode_op(op(1, 0, "invoke")))
     follower = Follower(tmp_path)
-    segment.append(op(1, 0, "invoke"))
     assert [o.time for o in follower.poll()] == [1]
-    with (tmp_path / "0-0.jsonl").open("ab") as file:
+    with path.open("ab") as file:
         file.write(b'{"time":2,"process":0,')
     assert follower.poll() == []
-    with (tmp_path / "0-0.jsonl").open("ab") as file:
+    with path.open("ab") as file:
         file.write(b'"type":"ok","f":"read"}\n')
     assert [o.type for o in follower.poll()] == ["ok"]
     assert follower.poll() == []
+
+
+def test_what_is_appended_is_the_kernels_at_once_and_the_room_left_is_no_event(tmp_path):
+    segment = Segment(tmp_path / "0-0.jsonl")
+    follower = Follower(tmp_path)
+    for time in range(10_000):  # several chunks, with lines across their edges
+        segment.append(op(time, 0, "invoke" if time % 2 == 0 else "ok"))
+        if time % 1999 == 0:
+            follower.poll()
+    assert len(read_segments(tmp_path)[0]) == 10_000  # not closed: as if the writer was killed
     segment.close()
+    data = (tmp_path / "0-0.jsonl").read_bytes()
+    assert b"\0" not in data
+    assert data.count(b"\n") == 10_000

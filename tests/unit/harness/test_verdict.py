@@ -10,7 +10,7 @@ from dokkaebi.harness.verdict import join
 RANK = {"holds": 0, "unknown": 1, "violated": 2}
 
 
-@pytest.mark.parametrize("outcomes", itertools.product(RANK, repeat=3))
+@pytest.mark.parametrize("outcomes", list(itertools.product(RANK, repeat=3)))
 def test_the_worst_outcome_wins(outcomes):
     joined = join(Verdict(verdict=outcome, reason=outcome) for outcome in outcomes)
     assert joined.verdict == max(outcomes, key=RANK.__getitem__)
