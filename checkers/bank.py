@@ -16,7 +16,7 @@ from ..harness.history import History, Operation
 from ..harness.verdict import Anomaly, Verdict, unknown
 from .findings import merged
 from .sums import reachable
-from .wording import counted, freeze, plain, show
+from .wording import counted, freeze, label, plain, show
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class BankChecker:
     ) -> None:
         """`initial` are the opening balances; without them and `total` the first read is trusted."""
         self._initial = (
-            None if initial is None else {show(key): value for key, value in initial.items()}
+            None if initial is None else {label(key): value for key, value in initial.items()}
         )
         self._total = sum(initial.values()) if initial is not None and total is None else total
         self._allow_negative = allow_negative
@@ -100,7 +100,7 @@ class BankChecker:
                 if wrong:
                     book.strange.append((op, wrong))
                 else:
-                    balances = {show(name): int(value) for name, value in op.value.items()}
+                    balances = {label(name): int(value) for name, value in op.value.items()}
                     book.reads.append(Read(op, balances))
         return book
 
@@ -113,11 +113,11 @@ class BankChecker:
                 return f"{show(balance)} as the balance of {show(name)}"
         if self._initial is None:
             return ""
-        names = set(map(show, value))
+        names = set(map(label, value))
         for name in self._initial.keys() - names:
-            return f"no balance for account {name}"
+            return f"no balance for account {show(name)}"
         for name in names - self._initial.keys():
-            return f"an account {name} that nobody opened"
+            return f"an account {show(name)} that nobody opened"
         return ""
 
     def _unbalanced(self, book: _Book) -> Iterator[Anomaly]:
@@ -148,7 +148,7 @@ def _transfer(op: Operation) -> Transfer:
             f"operation {op.index}: a transfer reads {{from, to, amount}} with an integer amount, "
             f"not {show(asked)}"
         )
-    return Transfer(op, show(asked.get("from")), show(asked.get("to")), asked["amount"])
+    return Transfer(op, label(asked.get("from")), label(asked.get("to")), asked["amount"])
 
 
 def _differences(
@@ -184,7 +184,7 @@ def _overdrawn(book: _Book) -> Iterator[Anomaly]:
         )
     yield Anomaly(
         type="overdraft",
-        sentence=f"Process {read.op.process} saw account {account} at {balance}, below zero.{told}",
+        sentence=f"Process {read.op.process} saw account {show(account)} at {balance}, below zero.{told}",
         ops=(read.op.index, *(transfer.op.index for transfer in last)),
         count=len(below),
         evidence={"kind": "ladder", "read": read.op.index, "account": account, "balance": balance},
@@ -221,7 +221,7 @@ def _tell_total(wrong: Sequence[Read], total: int, book: _Book) -> Anomaly:
     if half:
         side = "arrived but not that it had left" if read.total > total else "left but not arrived"
         why = (
-            f" It saw that {half.amount} from {half.source} to {half.target} "
+            f" It saw that {half.amount} from {show(half.source)} to {show(half.target)} "
             f"(process {half.op.process}) had {side}."
         )
     else:
@@ -267,7 +267,7 @@ def _tell_unsettled(off: Mapping[str, int], read: Read, transfers: Sequence[Tran
     balance = read.balances[account]
     return Anomaly(
         type=cause.type,
-        sentence=f"At rest account {account} has {balance}, but the acknowledged transfers "
+        sentence=f"At rest account {show(account)} has {balance}, but the acknowledged transfers "
         f"make {balance - difference}{_indeterminate(transfers, account)}: {cause.sentence}.",
         ops=(read.op.index, *(t.op.index for t in cause.transfers)),
         count=len(off),

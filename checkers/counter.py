@@ -9,71 +9,14 @@ values that adds returned name the pair that lost an update.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from ..harness.history import History, Operation
 from ..harness.verdict import Anomaly, Verdict, unknown
+from .counting import Add, Clash, Key, Read, answer, bounded, clashing, complete, gap, integral
 from .findings import merged
-from .sums import reachable
-from .wording import capital, counted, freeze, plain, show
-
-
-@dataclass(frozen=True, slots=True)
-class Add:
-    """An add and the amount it adds (negative for a decrement)."""
-
-    op: Operation
-    delta: int
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """An ok read with the bounds it must keep; at `rest` all acknowledged adds lie before it."""
-
-    op: Operation
-    value: int
-    lower: int
-    upper: int
-    rest: bool
-
-
-@dataclass(slots=True)
-class Key:
-    """Everything that was asked of one counter; `opened` are its indeterminate adds."""
-
-    label: str
-    initial: int
-    acknowledged: list[Add] = field(default_factory=list)
-    opened: list[Add] = field(default_factory=list)
-    failed: list[Add] = field(default_factory=list)
-    reads: list[Operation] = field(default_factory=list)
-
-    @property
-    def called(self) -> str:
-        """How sentences name it."""
-        return f"counter {self.label}" if self.label else "the counter"
-
-    @property
-    def total(self) -> int:
-        """The value with exactly the acknowledged adds."""
-        return self.initial + sum(add.delta for add in self.acknowledged)
-
-    def opened_by(self, read: Read) -> list[int]:
-        """The amounts of the indeterminate adds that this read may have seen."""
-        return [add.delta for add in self.opened if add.op.call <= read.op.ret]
-
-
-@dataclass(frozen=True, slots=True)
-class Clash:
-    """Two acknowledged adds that claim to have moved the counter over the same ground."""
-
-    first: Add
-    second: Add
-    old: tuple[int, int]
+from .wording import capital, counted, freeze, label, plain, show
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +41,7 @@ class CounterChecker:
     def __init__(self, *, initial: Mapping[Any, int] | int = 0) -> None:
         """`initial` is the value of every counter, or of each by its key (absent: 0)."""
         self._initial = (
-            {show(key): value for key, value in initial.items()}
+            {label(key): value for key, value in initial.items()}
             if isinstance(initial, Mapping)
             else initial
         )
@@ -121,10 +64,10 @@ class CounterChecker:
     def _keys(self, history: History) -> dict[str, Key]:
         keys: dict[str, Key] = {}
         for op in history.operations("add", "read"):
-            label, amount = _split(op)
-            key = keys.get(label)
+            name, amount = _split(op)
+            key = keys.get(name)
             if key is None:
-                key = keys[label] = Key(label, self._start(label))
+                key = keys[name] = Key(name, self._start(name))
             if op.f == "add":
                 kind = {"ok": key.acknowledged, "info": key.opened, "fail": key.failed}[op.type]
                 kind.append(Add(op, _whole(op, amount)))
@@ -132,14 +75,14 @@ class CounterChecker:
                 key.reads.append(op)
         return keys
 
-    def _start(self, label: str) -> int:
-        return self._initial if isinstance(self._initial, int) else self._initial.get(label, 0)
+    def _start(self, name: str) -> int:
+        return self._initial if isinstance(self._initial, int) else self._initial.get(name, 0)
 
 
 def _split(op: Operation) -> tuple[str, Any]:
     """Key and amount; a bare value (Jepsen's own counter) belongs to the one counter there is."""
     if isinstance(op.asked, list) and len(op.asked) == 2:
-        return show(op.asked[0]), op.asked[1]
+        return label(op.asked[0]), op.asked[1]
     return "", op.asked
 
 
@@ -149,27 +92,15 @@ def _whole(op: Operation, amount: Any) -> int:
     return amount
 
 
-def _answer(op: Operation) -> Any:
-    """What a read answered; a counter that does not exist yet reads 0."""
-    value = op.value
-    if isinstance(op.asked, list) and isinstance(value, list) and len(value) == 2:
-        value = value[1]
-    return 0 if value is None else value
-
-
-def _integral(value: Any) -> bool:
-    return type(value) is int or (type(value) is float and value.is_integer())
-
-
 # --- judging one counter -------------------------------------------------------------------------
 
 
 def _judge(key: Key) -> list[Anomaly]:
-    reads = list(_bounded(key))
+    reads = list(bounded(key))
     wrong = list(_wrong(key, reads))
-    complete = any(read.rest and _complete(key, read) for read in reads)
-    clashes = [] if complete else clashing([*key.acknowledged, *key.opened])
-    strange = [op for op in key.reads if not _integral(_answer(op))]
+    nothing_lost = any(read.rest and complete(key, read) for read in reads)
+    clashes = [] if nothing_lost else clashing([*key.acknowledged, *key.opened])
+    strange = [op for op in key.reads if not integral(answer(op))]
 
     lost = [w.read for w in wrong if w.missing and w.lasting]
     stale = [w.read for w in wrong if w.missing and not w.lasting]
@@ -185,98 +116,14 @@ def _judge(key: Key) -> list[Anomaly]:
     return findings
 
 
-def _bounded(key: Key) -> Iterator[Read]:
-    """The reads with their bounds: acknowledged before the call, attempted before the return."""
-    ops = [op for op in key.reads if _integral(_answer(op))]
-    attempted = [*key.acknowledged, *key.opened]
-    returns = [add.op.ret for add in key.acknowledged]
-    # Closed intervals: what ends when the read begins, or begins when it ends, is concurrent.
-    surely = _sums(key.acknowledged, returns, [op.call for op in ops], "left")
-    maybe = _sums(attempted, [add.op.call for add in attempted], [op.ret for op in ops], "right")
-    settled = max(returns, default=-1)
-    for i, op in enumerate(ops):
-        lower = key.initial + int(surely[0][i] + maybe[1][i])
-        upper = key.initial + int(maybe[0][i] + surely[1][i])
-        yield Read(op, int(_answer(op)), lower, upper, op.call > settled)
-
-
-def _sums(
-    adds: Sequence[Add], times: Sequence[int], moments: Sequence[int], side: Any
-) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """At each moment, the sums of the increments and of the decrements whose time lies before it."""
-    when = np.array(times, dtype=np.int64)
-    order = np.argsort(when, kind="stable")
-    # Python's integers: a sum of somebody's deltas must not wrap round.
-    deltas = np.array([add.delta for add in adds], dtype=object)[order]
-    where = np.searchsorted(when[order], np.array(moments, dtype=np.int64), side=side)
-    up = np.concatenate([[0], np.cumsum(np.where(deltas > 0, deltas, 0))])
-    down = np.concatenate([[0], np.cumsum(np.where(deltas < 0, deltas, 0))])
-    return up[where], down[where]
-
-
 def _wrong(key: Key, reads: Sequence[Read]) -> Iterator[Wrong]:
-    gaps = [(read, _gap(key, read)) for read in reads]
-    healthy = max((read.op.call for read, gap in gaps if read.rest and not gap), default=-1)
+    lacks = [(read, gap(key, read)) for read in reads]
+    healthy = max((read.op.call for read, lack in lacks if read.rest and not lack), default=-1)
     up = any(add.delta > 0 for add in key.acknowledged)
     down = any(add.delta < 0 for add in key.acknowledged)
-    for read, gap in gaps:
-        if gap:
-            yield Wrong(read, gap, up if gap > 0 else down, healthy <= read.op.ret)
-
-
-def _gap(key: Key, read: Read) -> int:
-    """What the value lacks (negative: has too much); 0 where it can be explained."""
-    if read.value < read.lower:
-        return read.lower - read.value
-    if read.value > read.upper:
-        return read.upper - read.value
-    if read.rest and not reachable(read.value - key.total, key.opened_by(read)):
-        return key.total - read.value
-    return 0
-
-
-def _complete(key: Key, read: Read) -> bool:
-    """Whether the value proves that no add was lost: all of them, even the open ones, are in it.
-
-    Then values that two adds returned alike were no new values, and accuse nobody.
-    """
-    return read.value == key.total + sum(key.opened_by(read))
-
-
-def clashing(adds: Iterable[Add]) -> list[Clash]:
-    """Pairs of acknowledged adds whose returned new values cannot both be true.
-
-    An add of d that returned n moved the counter from n - d to n. Where all adds that may have
-    happened have one sign the counter passes every value once, so two such moves never overlap.
-    With both signs a value may come back, and nothing follows.
-    """
-    adds = [add for add in adds if add.delta]
-    sign = 1 if all(add.delta > 0 for add in adds) else -1
-    if any(sign * add.delta < 0 for add in adds):
-        return []
-    moves = sorted(
-        (
-            (sign * (add.op.result - add.delta), sign * add.op.result, add.op.index, add)
-            for add in adds
-            if add.op.type == "ok" and type(add.op.result) is int
-        ),
-        key=lambda move: move[:3],
-    )
-    clashes: list[Clash] = []
-    furthest = None
-    for move in moves:
-        if furthest is not None and move[0] < furthest[1]:
-            first, second = sorted((furthest, move), key=lambda m: m[2])
-            clashes.append(Clash(first[3], second[3], (sign * first[0], sign * second[0])))
-        if furthest is None or move[1] > furthest[1]:
-            furthest = move
-    # The plainest witness first: two adds that started from the same value at the same time.
-    clashes.sort(key=lambda c: (c.old[0] != c.old[1], not _overlap(c.first.op, c.second.op)))
-    return clashes
-
-
-def _overlap(first: Operation, second: Operation) -> bool:
-    return first.call <= second.ret and second.call <= first.ret
+    for read, lack in lacks:
+        if lack:
+            yield Wrong(read, lack, up if lack > 0 else down, healthy <= read.op.ret)
 
 
 # --- how it is told ------------------------------------------------------------------------------
@@ -284,19 +131,19 @@ def _overlap(first: Operation, second: Operation) -> bool:
 
 def _tell_garbage(key: Key, ops: Sequence[Operation]) -> Anomaly:
     op = ops[0]
-    value = _answer(op)
+    value = answer(op)
     return Anomaly(
         type="garbage-read",
         sentence=f"Process {op.process} read {show(value)} from {key.called}, "
         "a value that the counter never had.",
         ops=(op.index,),
         count=len(ops),
-        evidence={"kind": "ladder", "key": key.label, "value": plain(freeze(value))},
+        evidence={"kind": "ladder", "key": key.name, "value": plain(freeze(value))},
     )
 
 
 def _tell_lost(key: Key, clashes: Sequence[Clash], reads: Sequence[Read]) -> Anomaly:
-    evidence: dict[str, Any] = {"kind": "ladder", "key": key.label}
+    evidence: dict[str, Any] = {"kind": "ladder", "key": key.name}
     # A read at rest shows the loss most plainly.
     witness = next((read for read in reads if read.rest), reads[0] if reads else None)
     sentences: list[str] = []
@@ -389,7 +236,7 @@ def _fewest_lost(key: Key, read: Read | None) -> int:
     if read is None:
         return 1
     step = max((abs(add.delta) for add in key.acknowledged), default=1) or 1
-    return max(1, -(-abs(_gap(key, read)) // step))
+    return max(1, -(-abs(gap(key, read)) // step))
 
 
 def _tell_stale(key: Key, reads: Sequence[Read]) -> Anomaly:
@@ -399,7 +246,7 @@ def _tell_stale(key: Key, reads: Sequence[Read]) -> Anomaly:
         sentence=f"{_missing_sentence(key, read)} Later nothing was missing: the read was stale.",
         ops=(read.op.index,),
         count=len(reads),
-        evidence={"kind": "ladder", "key": key.label, **_figures(read)},
+        evidence={"kind": "ladder", "key": key.name, **_figures(read)},
     )
 
 
@@ -420,7 +267,7 @@ def _tell_surplus(key: Key, wrong: Sequence[Wrong]) -> Anomaly:
         sentence=f"{capital(key.called)} is {read.value}, but everything that can have happened "
         f"makes {limit} {edge}: {cause}.",
         ops=(read.op.index, *([ghost.op.index] if ghost else [])),
-        evidence={"kind": "ladder", "key": key.label, **_figures(read)},
+        evidence={"kind": "ladder", "key": key.name, **_figures(read)},
     )
 
 

@@ -89,7 +89,6 @@ def _given_up(release: Operation) -> int:
 
 
 def _hold(op: Operation, end: int, release: int | None, *, ttl: float, lease: Lease) -> Hold:
-    seconds = _granted_seconds(op, ttl)
     end = max(end, op.ret)
     return Hold(
         name=freeze(op.asked),
@@ -98,8 +97,8 @@ def _hold(op: Operation, end: int, release: int | None, *, ttl: float, lease: Le
         call=op.call,
         start=op.ret,
         end=end,
-        lease_end=end if lease is None else min(end, _expiry(op, seconds)),
-        ttl=seconds,
+        lease_end=end if lease is None else min(end, expiry(op, ttl)),
+        ttl=_granted_seconds(op, ttl),
         acquire=op.index,
         release=release,
     )
@@ -110,9 +109,9 @@ def _granted_seconds(op: Operation, ttl: float) -> float:
     return float(ttl if granted is None else granted)
 
 
-def _expiry(op: Operation, seconds: float) -> int:
-    """The lease began to run on the server at some moment after the call, at the earliest then."""
-    return op.call + round(seconds * SECOND)
+def expiry(acquire: Operation, ttl: float) -> int:
+    """Until when a lease surely ran: it began on the server at the acquire's call or later."""
+    return acquire.call + round(_granted_seconds(acquire, ttl) * SECOND)
 
 
 def _last_events(history: History) -> dict[int, int]:

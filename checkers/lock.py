@@ -15,7 +15,7 @@ from typing import Any
 from ..harness.faults import FaultRecord, fault_records
 from ..harness.history import FOREVER, History
 from ..harness.verdict import Anomaly, Verdict, unknown
-from .holds import Hold, Lease
+from .holds import Hold, Lease, expiry
 from .holds import definite_holds as definite_holds
 from .sections import Section, sections
 from .wording import SECOND, capital, freeze, plain, show, span
@@ -81,7 +81,7 @@ class LockChecker:
                 findings.append(_tell_expired(expired, history))
             elif expired:
                 reason = self._stalled(expired)
-        guarded = sections(history)
+        guarded = [section for section in sections(history) if self._counts(section)]
         judged += len(guarded)
         findings.extend(_lost_updates(guarded, fault_records(history)))
         return self._verdict(findings, reason, judged)
@@ -102,6 +102,12 @@ class LockChecker:
             for asked in self._faults
             for name in asked.split("+")
         )
+
+    def _counts(self, section: Section) -> bool:
+        """Whether a section can accuse: what a stalled holder wrote after its lease had run out
+        accuses a lock no more than its hold does. Fencing has no such excuse."""
+        excused = not self._fencing and self._lease == "ttl" and not self._must_not_expire()
+        return not excused or section.write.ret <= expiry(section.acquire, self._ttl)
 
     def _stalled(self, expired: Sequence[Overlap]) -> str:
         late = max((overlap.late for overlap in expired), key=lambda hold: hold.end - hold.call)

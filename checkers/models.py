@@ -68,6 +68,8 @@ class Register:
                     f"only {', '.join(self.functions)}"
                 )
         keyed = looks_keyed(operations) if keyed is None else keyed
+        if not keyed:
+            operations = [op for op in operations if not _says_nothing(op)]
         groups: defaultdict[Hashable, list[Operation]] = defaultdict(list)
         for op in operations:
             key, value = _split(op) if keyed else (None, _value(op))
@@ -181,6 +183,14 @@ def merge_unseen(group: Sequence[Operation]) -> list[Operation]:
 def _new(op: Operation) -> Hashable:
     value: Hashable = op.value
     return _pair(op)[1] if op.f == "cas" else value
+
+
+def _says_nothing(op: Operation) -> bool:
+    """A bare read whose completion has no value did not tell what it read (as in Knossos).
+
+    With a key it is told from a read of nil, which is `[key, null]`.
+    """
+    return op.f == "read" and op.type == "ok" and op.value is None
 
 
 def looks_keyed(operations: Iterable[Operation]) -> bool:

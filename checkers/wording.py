@@ -26,14 +26,19 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def show(value: Any) -> str:
-    """A value as it stands in the history, cut to a sensible length; nil where there is none."""
+def label(value: Any) -> str:
+    """A key as JSON's objects know it, so that 1 and "1" are one key."""
     if value is None:
         return "nil"
     try:
-        text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+        return value if isinstance(value, str) else msgspec.json.encode(value).decode()
     except (TypeError, ValueError, msgspec.MsgspecError):
-        text = repr(value)
+        return repr(value)
+
+
+def show(value: Any) -> str:
+    """A value as it stands in the history, cut to a sensible length; nil where there is none."""
+    text = label(value)
     return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"
 
 

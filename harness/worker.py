@@ -172,6 +172,7 @@ def main() -> None:
     """Read the configuration, then obey until told to exit or the harness is gone."""
     out = _redirect()
     config = msgspec.json.decode(sys.stdin.buffer.readline(), type=WorkerConfig)
+    os.sched_setaffinity(0, {config.slot % os.cpu_count()})
     try:
         process = Process(config, out)
     except Exception as error:

@@ -15,6 +15,9 @@ from mini import in_order
 
 from dokkaebi.harness.history import History, Op
 
+FINAL = 10**6
+"""The first process id of final reads."""
+
 
 @dataclass
 class Asked:
@@ -210,7 +213,7 @@ def correct_counter(
     )
     end = max(asked.ret for asked in plan) + rng.choice([1, 50])
     for number in range(keys):
-        final = Asked(1000 + number, "read", [f"c{number}", None], end, end + 2, phase="final")
+        final = Asked(FINAL + number, "read", [f"c{number}", None], end, end + 2, phase="final")
         final.effect = end + 1
         plan.append(final)
     state: dict[str, int] = {}
@@ -267,7 +270,7 @@ def correct_bank(rng: random.Random, *, clients: int = 4, operations: int = 30) 
         types={"ok": 8, "fail": 1, "info": 1},
     )
     end = max(asked.ret for asked in plan) + rng.choice([1, 50])
-    plan.append(Asked(1000, "read", None, end, end + 2, effect=end + 1, phase="final"))
+    plan.append(Asked(FINAL, "read", None, end, end + 2, effect=end + 1, phase="final"))
     balances = dict.fromkeys(ACCOUNTS, OPENING)
     for asked in in_effect(plan):
         if asked.f == "read":

@@ -63,20 +63,21 @@ def test_a_correct_lock_is_never_accused():
 
 
 def test_a_correct_lease_is_never_accused_of_a_double_hold():
-    """Stalled holders outlive their leases: at most `expired-hold`, and only where pauses were
-    asked for; a lock service can do no better."""
+    """Stalled holders outlive their leases: at most an `expired-hold` and the update it loses, and
+    only where pauses were asked for; a lock service can do no better."""
     seen = set()
     for seed, rng in rngs(800):
         history = correct_lease(rng, fenced=False, stalls=rng.choice([0.0, 0.05, 0.2]))
         paused = LockChecker(ttl=TTL * 1e-9, faults=["pause-client"]).check(history)
         assert {a.type for a in paused.anomalies} <= {"expired-hold", "lost-update"}, seed
         verdict = LockChecker(ttl=TTL * 1e-9).check(history)
-        assert {a.type for a in verdict.anomalies} <= {"lost-update"}, seed
-        if verdict.anomalies:
-            # An update is lost only by somebody who held on for too long.
-            assert paused.anomalies[0].type == "expired-hold", seed
+        assert not verdict.anomalies, seed
+        # An update is lost only by somebody who held on for too long.
+        assert (
+            "lost-update" not in {a.type for a in paused.anomalies} or "stalled" in verdict.reason
+        )
         seen.add(verdict.verdict)
-    assert seen == {"holds", "unknown", "violated"}
+    assert seen == {"holds", "unknown"}
 
 
 def test_a_lease_without_stalls_is_never_accused():

@@ -4,7 +4,7 @@ import random
 
 import msgspec
 import pytest
-from histories import ACCOUNTS, OPENING, correct_bank, correct_counter, correct_lock
+from histories import ACCOUNTS, FINAL, OPENING, correct_bank, correct_counter, correct_lock
 from mini import history, in_order
 
 from dokkaebi.checkers.anomalies import define
@@ -280,7 +280,7 @@ def test_an_add_taken_out_of_a_counter_is_a_lost_update():
     for seed in range(200):
         rng = random.Random(seed)
         events = list(correct_counter(rng, operations=60, deltas=(1, 2, 5), results=False))
-        final = [i for i, op in enumerate(events) if op.type == "ok" and op.process >= 1000]
+        final = [i for i, op in enumerate(events) if op.type == "ok" and op.process >= FINAL]
         opened = {op.value[0] for op in _left_open(events) if op.f == "add"}
         for i in final:
             key, value = events[i].value

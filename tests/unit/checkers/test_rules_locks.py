@@ -152,6 +152,22 @@ def test_4_4_two_sections_that_read_the_same_version_lose_an_update():
     assert judged(SECTIONS.format("")) == ("violated", ["lost-update"])
 
 
+def test_4_3_nor_does_what_a_stalled_holder_wrote_after_its_lease():
+    stalled = """
+        0  acquire a          0-1        = 1
+        0  guard-read a nil   2-3
+        1  acquire a          1100-1101  = 2
+        1  guard-read a nil   1102-1103
+        1  guard-write a 200  1104-1105
+        1  release a          1106-1107  token=2
+        0  guard-write a 100  1200-1201
+        0  release a          1202-1203  token=1
+    """
+    assert judged(stalled) == ("unknown", [])
+    assert judged(stalled, faults=["pause-client"])[1] == ["expired-hold", "lost-update"]
+    assert judged(stalled, fencing=True) == ("violated", ["lost-update"])
+
+
 def test_4_4_a_section_with_an_info_in_it_never_counts():
     assert judged(SECTIONS.format("info")) == ("holds", [])
     released = SECTIONS.format("").replace("8-9 ", "8-9  info ")

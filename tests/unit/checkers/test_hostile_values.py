@@ -1,0 +1,97 @@
+"""Values come from servers and from users' code: whatever they are, a verdict comes out."""
+
+import pytest
+
+from dokkaebi.checkers.bank import BankChecker
+from dokkaebi.checkers.counter import CounterChecker
+from dokkaebi.checkers.judge import judge
+from dokkaebi.checkers.linearizable import LinearizableChecker
+from dokkaebi.checkers.lock import LockChecker
+from dokkaebi.checkers.models import CasRegister
+from dokkaebi.harness.history import History, Op
+
+STRANGE = [
+    None,
+    True,
+    2**200,
+    -(2**200),
+    1.5,
+    float("inf"),
+    "",
+    "</script><b>",
+    "x" * 100_000,
+    [],
+    [1, 2, 3],
+    [[], {}],
+    {},
+    {"a": [1]},
+    {"from": None, "to": [], "amount": 3},
+]
+
+
+def asked(f, value, answer=None, result=None, at=0):
+    """One operation that was answered."""
+    answer = value if answer is None else answer
+    return [
+        Op(time=at, process=0, type="invoke", f=f, value=value),
+        Op(time=at + 1, process=0, type="ok", f=f, value=answer, result=result),
+    ]
+
+
+def judged(checker, *operations):
+    events = []
+    for number, (f, value, *rest) in enumerate(operations):
+        events += asked(f, value, *rest, at=10 * number)
+    verdict, results = judge(History(events), [checker])
+    for anomaly in verdict.anomalies:
+        assert len(anomaly.sentence) < 1000
+    return verdict, results
+
+
+@pytest.mark.parametrize("value", STRANGE, ids=lambda value: repr(value)[:20])
+def test_reads_of_anything(value):
+    counted, _ = judged(
+        CounterChecker(), ("add", ["x", 1], None, value), ("read", ["x", None], ["x", value])
+    )
+    assert counted.verdict in ("holds", "violated")
+    banked, _ = judged(BankChecker(initial={"a": 1}), ("read", None, value))
+    assert [a.type for a in banked.anomalies][:1] == ["garbage-read"]
+    register = LinearizableChecker(CasRegister(0), keyed=True)
+    read, _ = judged(register, ("write", ["x", value]), ("read", ["x", None], ["x", value]))
+    assert read.verdict == "holds"
+    garbage, _ = judged(register, ("read", ["x", None], ["x", ["never", value]]))
+    assert [a.type for a in garbage.anomalies] == ["garbage-read"]
+
+
+@pytest.mark.parametrize("value", STRANGE, ids=lambda value: repr(value)[:20])
+def test_names_and_tokens_of_anything(value):
+    held, _ = judged(LockChecker(), ("acquire", value, None, value), ("release", value))
+    assert held.verdict == "holds"
+    keyed, _ = judged(CounterChecker(), ("add", [value, 1]), ("read", [value, None], [value, 1]))
+    assert keyed.verdict == "holds"
+
+
+@pytest.mark.parametrize("value", STRANGE, ids=lambda value: repr(value)[:20])
+def test_adds_of_anything_but_integers_are_told(value):
+    verdict, _ = judged(CounterChecker(), ("add", ["x", value]), ("read", ["x", None], ["x", 0]))
+    if type(value) is not int:
+        assert verdict.verdict == "unknown"
+        assert "integer" in verdict.reason
+
+
+def test_sums_do_not_wrap_round():
+    huge = 2**62
+    verdict, _ = judged(
+        CounterChecker(), *[("add", ["x", huge])] * 4, ("read", ["x", None], ["x", 4 * huge])
+    )
+    assert verdict.verdict == "holds"
+
+
+def test_long_keys_are_not_mixed_up():
+    one, two = "k" * 200 + "1", "k" * 200 + "2"
+    verdict, _ = judged(
+        CounterChecker(),
+        *[("add", [one, 1]), ("add", [two, 2])],
+        *[("read", [one, None], [one, 1]), ("read", [two, None], [two, 2])],
+    )
+    assert verdict.verdict == "holds"
