@@ -5,7 +5,6 @@ Heavy rooms are imported inside the commands, so that `dokkaebi --version` answe
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,12 +21,13 @@ if TYPE_CHECKING:
 
     from .compose import Run
     from .harness.choosing import Wish
+    from .results.live import Progress
 
 SIX = ("demo", "run", "check", "list", "doctor", "heal")
 INTERRUPTED = 130
 
 
-class Duration(click.ParamType):
+class Duration(click.ParamType):  # type: ignore[type-arg]
     """`500ms`, `30s`, `2m`, as nanoseconds."""
 
     name = "duration"
@@ -44,7 +44,7 @@ class Duration(click.ParamType):
             self.fail(str(error), param, ctx)
 
 
-class Rate(click.ParamType):
+class Rate(click.ParamType):  # type: ignore[type-arg]
     """`200/s`, or a bare number, as operations a second."""
 
     name = "N/s"
@@ -66,12 +66,12 @@ class Output:
     """Where a command prints: results to stdout, everything else to stderr."""
 
     def __init__(
-        self, *, as_json: bool, quiet: bool, verbose: int, color: str, progress: str, out: Path
+        self, *, as_json: bool, quiet: bool, verbose: int, color: str, progress: Progress, out: Path
     ) -> None:
         self.as_json = as_json
         self.quiet = quiet
         self.verbose = verbose
-        self.progress = "none" if quiet else progress
+        self.progress: Progress = "none" if quiet else progress
         self.out = out
         self._color = color
 
@@ -89,7 +89,10 @@ def common(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("-q", "--quiet", is_flag=True, help="Only the verdict."),
         click.option("-v", "--verbose", count=True, help="More of what goes on."),
         click.option(
-            "--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colour."
+            "--color",
+            type=click.Choice(["auto", "always", "never"]),
+            default="auto",
+            help="Colour.",
         ),
         click.option(
             "--progress",
@@ -280,7 +283,7 @@ def _run(wish: Wish, output: Output) -> Run:
     from .results.live import make_view
 
     title = wish.strategy or wish.target or "run"
-    view = make_view(output.progress, title, console=output.console(stderr=True))  # type: ignore[arg-type]
+    view = make_view(output.progress, title, console=output.console(stderr=True))
     with _servers() as servers, view:
         return compose_run(wish, servers=servers, out=output.out, view=view)
 
@@ -319,7 +322,7 @@ def check(
 
     output = _output(options)
     given = dict(map(_name_and_value, params))
-    view = make_view(output.progress, "check", console=output.console(stderr=True))  # type: ignore[arg-type]
+    view = make_view(output.progress, "check", console=output.console(stderr=True))
     path = Path(source)
     if source == "-" or path.is_file():
         finished = check_file(source, workload=workload, initial=initial, params=given, view=view)

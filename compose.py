@@ -166,9 +166,7 @@ def judge_run(
     if verdict.verdict == "holds":
         reasons = below_floors(history, figures, workload, spec)
         if reasons:
-            verdict = msgspec.structs.replace(
-                verdict, verdict="unknown", reason="; ".join(reasons)
-            )
+            verdict = msgspec.structs.replace(verdict, verdict="unknown", reason="; ".join(reasons))
     return Result(
         verdict=verdict,
         checkers=each,
@@ -185,9 +183,7 @@ def check_run(folder: Path, *, view: View) -> Run:
     spec = load_spec(folder / "spec.json")
     workload = make_workload(find("workloads", spec.workload), spec.params)
     history = load_history(folder)
-    result = judge_run(
-        history, spec, workload, folder=folder, environment=_environment(spec, {})
-    )
+    result = judge_run(history, spec, workload, folder=folder, environment=_environment(spec, {}))
     save_result(folder, result)
     report(result, history, workload, view)
     return Run(result=result, history=history, remedy=workload.remedy)

@@ -20,12 +20,13 @@ class UpdateOneRow:
             cursor.executemany("INSERT INTO counter VALUES (%s, %s)", ctx.initial.items())
 
     def open(self, ctx: Any) -> None:
-        """Keep the connection."""
+        """Keep the connection, and one cursor for all updates."""
         self.postgres = ctx.postgres
+        self.cursor = ctx.postgres.cursor()
 
     def add(self, key: int, delta: int) -> None:
         """One transaction."""
-        self.postgres.execute("UPDATE counter SET n = n + %s WHERE id = %s", (delta, key))
+        self.cursor.execute("UPDATE counter SET n = n + %s WHERE id = %s", (delta, key))
         self.postgres.commit()
 
     def read(self, key: int) -> int:

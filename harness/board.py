@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from .figures import Figures
-from .history import NEMESIS, Op
-from .journal import Follower
+from .history import NEMESIS
+from .journal import Follower, Glimpse
 
 WINDOW_NS = 5_000_000_000
 """How far back the latencies shown reach."""
@@ -24,9 +24,9 @@ class Board:
         self._follower = Follower(journal)
         self._workers = workers
         self._lock = threading.Lock()
-        self.open: dict[int, Op] = {}
+        self.open: dict[int, Glimpse] = {}
         """The open invocation of each process."""
-        self.holding: dict[int, Op] = {}
+        self.holding: dict[int, Glimpse] = {}
         """Who holds a lock: process -> its acquire's completion."""
         self.incarnations: dict[int, int] = {}
         """The greatest incarnation that each worker has used."""
@@ -42,7 +42,7 @@ class Board:
                 if op.process != NEMESIS:
                     self._take(op, int(op.process))
 
-    def _take(self, op: Op, process: int) -> None:
+    def _take(self, op: Glimpse, process: int) -> None:
         worker, incarnation = process % self._workers, process // self._workers
         if incarnation > self.incarnations.get(worker, -1):
             self.incarnations[worker] = incarnation

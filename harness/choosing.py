@@ -145,9 +145,7 @@ def _from_file(text: str, workload: str | None) -> Chosen:
         if workload is not None:
             found = {n: c for n, c in found.items() if c.workload == workload} or found
         if not found:
-            raise UsageError(
-                f"{path.name} has no strategy: a class that says `workload = \"...\"`"
-            )
+            raise UsageError(f'{path.name} has no strategy: a class that says `workload = "..."`')
         if len(found) > 1:
             raise UsageError(
                 f"{path.name} has several strategies; name one: "
@@ -252,7 +250,7 @@ def _needs(strategy: type[Any], on: str | None) -> tuple[str, ...]:
     raw = getattr(strategy, "needs", None)
     if not raw or isinstance(raw, str):
         raise UsageError(
-            f"{strategy.__name__} does not say what it needs, like `needs = [\"postgres\"]`"
+            f'{strategy.__name__} does not say what it needs, like `needs = ["postgres"]`'
         )
     needs = []
     for need in raw:
@@ -292,9 +290,7 @@ def _params(wish: Wish, chosen: Chosen) -> dict[str, Any]:
     if wish.keys is not None:
         name = "keys" if "keys" in defaults else "names"
         more[name] = wish.keys
-    params: dict[str, Any] = msgspec.structs.asdict(
-        make_workload(workload, {**defaults, **more})
-    )
+    params: dict[str, Any] = msgspec.structs.asdict(make_workload(workload, {**defaults, **more}))
     return params
 
 

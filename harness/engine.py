@@ -88,7 +88,14 @@ class Arena:
         at = self.now()
         self.record(
             *(
-                Op(time=at, process=p, type="info", f=op.f, value=op.value, error="killed")
+                Op(
+                    time=at,
+                    process=p,
+                    type="info",
+                    f=op.f,
+                    value=msgspec.json.decode(op.value),
+                    error="killed",
+                )
                 for p in mine
                 if (op := self.board.open.get(p)) is not None
             )

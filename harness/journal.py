@@ -14,7 +14,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .errors import MalformedHistory
+import msgspec
+
 from .history import History, Op, decode_lines, encode_op
 
 PARENT = "parent.jsonl"
@@ -79,16 +80,28 @@ class Segment:
             os.close(self._fd)
 
 
+class Glimpse(msgspec.Struct, frozen=True):
+    """As much of an event as somebody who follows a run needs; quicker to read than an `Op`."""
+
+    time: int
+    process: int | str
+    type: str
+    f: str
+    value: msgspec.Raw = msgspec.Raw(b"null")
+
+
 class Follower:
     """Reads the segments of a folder as they grow, each event once."""
+
+    _decode = msgspec.json.Decoder(Glimpse).decode_lines
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._offsets: dict[str, int] = {}
 
-    def poll(self) -> list[Op]:
+    def poll(self) -> list[Glimpse]:
         """The events that were completed on disk since the last call, segment by segment."""
-        news: list[Op] = []
+        news: list[Glimpse] = []
         for path in sorted(self.folder.glob("*.jsonl")):
             with path.open("rb") as file:
                 file.seek(self._offsets.get(path.name, 0))
@@ -97,8 +110,8 @@ class Follower:
             if not whole:
                 continue
             try:
-                news.extend(decode_lines(data[:whole], source=str(path)))
-            except MalformedHistory:
+                news.extend(self._decode(data[:whole]))
+            except msgspec.DecodeError:
                 continue  # a line whose bytes are not all visible yet; the next look sees them
             self._offsets[path.name] = self._offsets.get(path.name, 0) + whole
         return news

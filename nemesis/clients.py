@@ -13,6 +13,7 @@ import signal
 import time
 from typing import Any
 
+import msgspec
 import psutil
 
 from ..harness.engine import Arena
@@ -89,7 +90,7 @@ class _ClientStrike:
         self.arena.board.poll()
         self.processes = self._present()
         held = [
-            f"process {p} held {op.value}"
+            f"process {p} held {msgspec.json.decode(op.value)}"
             for p, op in self.arena.board.holding.items()
             if p in self.processes
         ]

@@ -213,7 +213,8 @@ def _end_of(ladder: Ladder, op: Any, access: str, key: Any) -> int | None:
     if key is not None:
         named = [i for i in fitting if words.show(key) in ladder.rows[i].text]
         fitting = named or fitting
-    return (fitting or own or [None])[-1]
+    chosen = fitting or own
+    return chosen[-1] if chosen else None
 
 
 def _second_hold(ladder: Ladder, anomaly: Anomaly) -> Ladder:

@@ -10,7 +10,8 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from ..checkers import anomalies, levels
+from ..checkers import anomalies as _anomalies
+from ..checkers import levels as _levels
 from ..harness.errors import UsageError
 from ..harness.plugins import find, registered, strategies, unknown_name
 
@@ -116,6 +117,6 @@ _ROWS: dict[str, Any] = {
     "backends": lambda: _plugins("backends"),
     "faults": lambda: _plugins("faults"),
     "models": _models,
-    "levels": levels.rows,
-    "anomalies": anomalies.rows,
+    "levels": _levels.rows,
+    "anomalies": _anomalies.rows,
 }

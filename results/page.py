@@ -84,9 +84,9 @@ def _edges(anomaly: Anomaly, history: History) -> list[dict[str, str]]:
         return []
     return [
         {
-            "source": numbers.get(edge.get("from"), "?"),
+            "source": numbers.get(edge.get("from", -1), "?"),
             "kind": words.clean(str(edge.get("kind", "")), 20),
-            "target": numbers.get(edge.get("to"), "?"),
+            "target": numbers.get(edge.get("to", -1), "?"),
             "why": words.clean(str(edge.get("sentence") or edge.get("why") or ""), 400),
         }
         for edge in edges[:400]

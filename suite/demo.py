@@ -96,7 +96,9 @@ def _met(act: Act, finished: Run) -> bool:
 
 def _line(act: Act, finished: Run, output: Output) -> None:
     verdict = finished.result.verdict
-    sign = {"holds": "✔ HOLDS   ", "violated": "✖ VIOLATED", "unknown": "? UNKNOWN "}[verdict.verdict]
+    sign = {"holds": "✔ HOLDS   ", "violated": "✖ VIOLATED", "unknown": "? UNKNOWN "}[
+        verdict.verdict
+    ]
     found = ", ".join(dict.fromkeys(anomaly.type for anomaly in verdict.anomalies))
     ok = finished.result.stats.ok
     what = found or verdict.reason or f"no violation found in {ok:,} operations"

@@ -75,7 +75,19 @@ def test_kill_9_of_the_harness_leaves_nothing_and_loses_nothing(tmp_path, moment
 def test_ctrl_c_saves_and_judges_what_there_is_and_exits_130(tmp_path):
     env = {**os.environ, "DOKKAEBI_STATE_DIR": str(tmp_path / "state")}
     harness = subprocess.Popen(
-        [sys.executable, "-m", "dokkaebi", "run", "counter/update-in-place", "--faults", "none", "--time", "60s", "--seed", "1"],
+        [
+            sys.executable,
+            "-m",
+            "dokkaebi",
+            "run",
+            "counter/update-in-place",
+            "--faults",
+            "none",
+            "--time",
+            "60s",
+            "--seed",
+            "1",
+        ],
         cwd=tmp_path,
         env=env,
         stdout=subprocess.PIPE,

@@ -33,7 +33,9 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """
 
     name: ClassVar[str] = "lock"
-    functions: ClassVar[frozenset[str]] = frozenset({"acquire", "release", "guard-read", "guard-write"})
+    functions: ClassVar[frozenset[str]] = frozenset(
+        {"acquire", "release", "guard-read", "guard-write"}
+    )
     methods: ClassVar[tuple[str, ...]] = ("acquire", "release")
     traits: ClassVar[tuple[str, ...]] = ("lease", "fencing", "guarded")
     default: ClassVar[str] = "set-nx-compare-and-del"

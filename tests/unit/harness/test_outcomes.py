@@ -51,14 +51,16 @@ def test_1_1_the_error_is_found_through_cause_and_orig():
 
 
 def test_1_1_never_through_context():
-    try:
+    def handled_and_then_something_else():
         try:
             raise Definite
         except Definite:
             raise ConnectionResetError("later, and not because of it")  # noqa: B904
-    except ConnectionResetError as error:
-        assert error.__context__ is not None
-        assert classify(error, [Client()]).type == "info"
+
+    with pytest.raises(ConnectionResetError) as raised:
+        handled_and_then_something_else()
+    assert isinstance(raised.value.__context__, Definite)
+    assert classify(raised.value, [Client()]).type == "info"
 
 
 def test_1_4_on_untraced_connections_only_failed_is_definite():

@@ -83,11 +83,13 @@ class SerializableRetry(_Accounts):
 
     def balances(self) -> dict[int, int]:
         """Read, from the beginning if the database says so."""
-        return self._again(super().balances)
+        balances: dict[int, int] = self._again(super().balances)
+        return balances
 
     def transfer(self, src: int, dst: int, amount: int) -> bool:
         """Move money, from the beginning if the database says so."""
-        return self._again(super().transfer, src, dst, amount)
+        moved: bool = self._again(super().transfer, src, dst, amount)
+        return moved
 
     def _again(self, transaction: Any, *args: Any) -> Any:
         for attempt in range(RETRIES):

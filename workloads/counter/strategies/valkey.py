@@ -25,7 +25,7 @@ class _Keys:
 
     def read(self, key: int) -> int:
         """One command."""
-        return int(self.valkey.get(f"counter:{key}") or 0)  # type: ignore[arg-type]
+        return int(self.valkey.get(f"counter:{key}") or 0)
 
 
 class MultiWithoutWatch(_Keys):
@@ -59,8 +59,8 @@ class WatchMulti(_Keys):
         with self.valkey.pipeline(transaction=True) as pipeline:
             while True:
                 try:
-                    pipeline.watch(name)
-                    new = int(pipeline.get(name) or 0) + delta  # type: ignore[arg-type]
+                    pipeline.watch(name)  # type: ignore[no-untyped-call]
+                    new = int(pipeline.get(name) or 0) + delta
                     pipeline.multi()
                     pipeline.set(name, new)
                     pipeline.execute()

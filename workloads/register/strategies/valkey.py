@@ -45,4 +45,4 @@ class Key:
 
     def cas(self, key: int, old: int, new: int) -> bool:
         """One script."""
-        return self.valkey.eval(_COMPARE_AND_SET, 1, f"register:{key}", old, new) == 1
+        return bool(self.valkey.eval(_COMPARE_AND_SET, 1, f"register:{key}", old, new))
