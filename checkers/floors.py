@@ -13,7 +13,7 @@ from ..harness.history import History
 from ..harness.protocols import Ask, Workload
 from ..harness.result import Stats
 from ..harness.spec import SECOND, Spec
-from .lock import definite_holds
+from .holds import definite_holds
 
 
 def below_floors(history: History, stats: Stats, workload: Workload, spec: Spec) -> list[str]:

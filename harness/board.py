@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections import deque
 from pathlib import Path
@@ -18,22 +17,40 @@ WINDOW_NS = 5_000_000_000
 
 
 class Board:
-    """Counts, latencies, open operations and holders, brought up to date by `poll`."""
+    """Counts, latencies, open operations and holders, brought up to date by `poll`.
+
+    The engine's thread and the nemesis's both look at it: what they are given are copies.
+    """
 
     def __init__(self, journal: Path, *, workers: int) -> None:
         self._follower = Follower(journal)
         self._workers = workers
         self._lock = threading.Lock()
-        self.open: dict[int, Glimpse] = {}
-        """The open invocation of each process."""
-        self.holding: dict[int, Glimpse] = {}
-        """Who holds a lock: process -> its acquire's completion."""
-        self.incarnations: dict[int, int] = {}
-        """The greatest incarnation that each worker has used."""
-        self.counts = {"ok": 0, "fail": 0, "info": 0}
+        self._open: dict[int, Glimpse] = {}
+        self._holding: dict[int, Glimpse] = {}
+        self._incarnations: dict[int, int] = {}
+        self._counts = {"ok": 0, "fail": 0, "info": 0}
         self._latencies: deque[tuple[int, int]] = deque()
         self._rates: deque[float] = deque(maxlen=40)
         self._rated = (0, 0)
+
+    @property
+    def open(self) -> dict[int, Glimpse]:
+        """The open invocation of each process."""
+        with self._lock:
+            return dict(self._open)
+
+    @property
+    def holding(self) -> dict[int, Glimpse]:
+        """Who holds a lock: process -> its acquire's completion."""
+        with self._lock:
+            return dict(self._holding)
+
+    @property
+    def incarnations(self) -> dict[int, int]:
+        """The greatest incarnation that each worker has used."""
+        with self._lock:
+            return dict(self._incarnations)
 
     def poll(self) -> None:
         """Read what the journal has gained."""
@@ -44,20 +61,20 @@ class Board:
 
     def _take(self, op: Glimpse, process: int) -> None:
         worker, incarnation = process % self._workers, process // self._workers
-        if incarnation > self.incarnations.get(worker, -1):
-            self.incarnations[worker] = incarnation
+        if incarnation > self._incarnations.get(worker, -1):
+            self._incarnations[worker] = incarnation
         if op.type == "invoke":
-            self.open[process] = op
+            self._open[process] = op
             if op.f == "release":
-                self.holding.pop(process, None)
+                self._holding.pop(process, None)
             return
-        began = self.open.pop(process, None)
-        self.counts[op.type] += 1
+        began = self._open.pop(process, None)
+        self._counts[op.type] += 1
         if op.type == "info":
-            self.holding.pop(process, None)
+            self._holding.pop(process, None)
         elif op.type == "ok":
             if op.f == "acquire":
-                self.holding[process] = op
+                self._holding[process] = op
             if began is not None:
                 self._latencies.append((op.time, op.time - began.time))
 
@@ -65,18 +82,22 @@ class Board:
         """These processes were killed: they hold nothing and ask nothing any more."""
         with self._lock:
             for process in processes:
-                self.open.pop(process, None)
-                self.holding.pop(process, None)
+                self._open.pop(process, None)
+                self._holding.pop(process, None)
 
     def figures(self, *, now: int, total: int, phase: str) -> Figures:
         """The figures to show; call it at regular intervals, for the rates."""
-        done = sum(self.counts.values())
+        with self._lock:
+            return self._figures(now=now, total=total, phase=phase)
+
+    def _figures(self, *, now: int, total: int, phase: str) -> Figures:
+        done = sum(self._counts.values())
         if now > self._rated[0]:
             self._rates.append((done - self._rated[1]) / (now - self._rated[0]) * 1e9)
             self._rated = (now, done)
         while self._latencies and self._latencies[0][0] < now - WINDOW_NS:
             self._latencies.popleft()
-        recent = [took for _, took in itertools.islice(self._latencies, 0, None, 1)]
+        recent = [took for _, took in self._latencies]
         p50, p99, most = (
             np.percentile(np.array(recent), (50, 99, 100)) / 1e6 if recent else (0.0, 0.0, 0.0)
         )
@@ -84,9 +105,9 @@ class Board:
             elapsed_ns=now,
             total_ns=total,
             phase=phase,
-            ok=self.counts["ok"],
-            fail=self.counts["fail"],
-            info=self.counts["info"],
+            ok=self._counts["ok"],
+            fail=self._counts["fail"],
+            info=self._counts["info"],
             rates=tuple(self._rates),
             p50_ms=float(p50),
             p99_ms=float(p99),

@@ -84,7 +84,7 @@ class Arena:
         The `info` of what it had open is written here, since it cannot do so itself.
         """
         self.board.poll()
-        mine = [p for p in self.board.open if self.crew.slot_of(p) == slot]
+        mine = {p: op for p, op in self.board.open.items() if self.crew.slot_of(p) == slot}
         at = self.now()
         self.record(
             *(
@@ -96,13 +96,12 @@ class Arena:
                     value=msgspec.json.decode(op.value),
                     error="killed",
                 )
-                for p in mine
-                if (op := self.board.open.get(p)) is not None
+                for p, op in mine.items()
             )
         )
         held = [p for p in self.board.holding if self.crew.slot_of(p) == slot]
-        self.board.forget(mine + held)
-        self.crew.replace(slot, dict(self.board.incarnations), at_work=not self.over.is_set())
+        self.board.forget([*mine, *held])
+        self.crew.replace(slot, self.board.incarnations, at_work=not self.over.is_set())
 
 
 class Nemesis(Protocol):

@@ -20,6 +20,7 @@ from dokkaebi.checkers import (
     bank,
     counter,
     counting,
+    floors,
     holds,
     judge,
     linearizable,
@@ -29,13 +30,21 @@ from dokkaebi.checkers import (
     sections,
 )
 from dokkaebi.checkers.search import Pending
-from dokkaebi.harness import history, verdict
+from dokkaebi.harness import history, journal, lane, outcomes, verdict
+from dokkaebi.harness.protocols import Answer
+from dokkaebi.workloads import bank as bank_workload
+from dokkaebi.workloads import register as register_workload
+from dokkaebi.workloads import session
+from dokkaebi.workloads.lock import session as lock_session
 
 TESTS = Path(__file__).parent.parent
 OUTCOMES = "unit/checkers/test_rules_outcomes.py::"
 LOCKS = "unit/checkers/test_rules_locks.py::"
 BOUNDS = "unit/checkers/test_rules_bounds.py::"
 LIVENESS = "unit/checkers/test_rules_liveness.py::"
+ENGINE = "unit/harness/test_rules_engine.py::"
+FLOORS = "unit/checkers/test_rules_floors.py::"
+CLASSIFY = "unit/harness/test_outcomes.py::"
 HISTORY = "unit/harness/test_history.py::"
 VERDICT = "unit/harness/test_verdict.py::"
 
@@ -138,7 +147,147 @@ def _no_rule_of(name: str) -> Callable[[Any], Any]:
     return broken
 
 
+def _answers(**changed: Any) -> Callable[[Any], Any]:
+    """Whatever the code answers, with these fields changed."""
+    return lambda real: lambda *a, **k: msgspec.structs.replace(real(*a, **k), **changed)
+
+
+def _nothing(real: Any) -> Any:
+    return lambda *args, **kwargs: None
+
+
+def _invoked_later(real: Any) -> Any:
+    """Hand the invocation over together with the completion."""
+
+    def append(self: Any, *ops: Any) -> None:
+        kept = getattr(self, "kept", ())
+        self.kept = () if ops[-1].type != "invoke" else (*kept, *ops)
+        if ops[-1].type != "invoke":
+            real(self, *kept, *ops)
+
+    return append
+
+
+def _first_step_only(real: Any) -> Any:
+    def enter(self: Any, old: Any) -> None:
+        if self.entered is None:
+            real(self, old)
+            self.left = None
+
+    return enter
+
+
+def _same_block(real: Any) -> Any:
+    return lambda self, rng, process: real(self, rng, 0)
+
+
 RULES = [
+    # The engine
+    Rule("a definite error is fail", ENGINE + "test_1_1_a_definite_error_is_fail_and_keeps_the_process",
+         lane, "classify", _answers(type="info")),
+    Rule("anything else is info", ENGINE + "test_1_1_anything_else_is_info_and_retires_the_process",
+         lane, "classify", _answers(type="fail")),
+    Rule("a write elsewhere makes a definite error unknown",
+         CLASSIFY + "test_1_1_a_definite_error_after_a_write_outside_what_it_rolled_back_is_info",
+         outcomes, "classify", _answers(type="fail")),
+    Rule("errors are never found through __context__", CLASSIFY + "test_1_1_never_through_context",
+         outcomes, "causes",
+         lambda real: lambda error: [error, *([error.__context__] if error.__context__ else [])]),
+    Rule("on untraced connections only Failed is definite",
+         CLASSIFY + "test_1_4_on_untraced_connections_only_failed_is_definite",
+         outcomes, "classify", _answers(type="fail")),
+    Rule("after a fail the connection is rolled back",
+         ENGINE + "test_1_3_after_a_fail_the_connection_is_rolled_back",
+         lane.Seat, "settle", always(True)),
+    Rule("a connection that cannot be rolled back is retired",
+         ENGINE + "test_1_3_a_connection_that_cannot_be_rolled_back_retires_the_process",
+         lane.Seat, "settle", always(True)),
+    Rule("an ok that leaves a transaction open is counted",
+         ENGINE + "test_1_3_an_ok_that_leaves_a_transaction_open_is_counted_and_then_rolled_back",
+         lane.Turn, "_completion",
+         lambda real: lambda *a, **k: msgspec.structs.replace(real(*a, **k), ext=None)),
+    Rule("a falsy answer is a refusal",
+         ENGINE + "test_1_5_a_falsy_answer_of_a_method_that_answers_yes_or_no_is_refused",
+         bank_workload, "_METHODS",
+         lambda real: {**real, "transfer": session.Method(real["transfer"].call, session.done)}),
+    Rule("None from acquire is a refusal",
+         ENGINE + "test_1_5_none_from_acquire_is_refused_and_what_release_answers_is_ignored",
+         lock_session._Holder, "answer", always(Answer(type="ok"))),
+    Rule("None from any other method is ok", ENGINE + "test_1_5_none_from_any_other_method_is_ok",
+         register_workload, "_METHODS",
+         lambda real: {**real, "write": session.Method(real["write"].call, session.yes_or_no)}),
+    Rule("a suspicious ok stays ok and is counted",
+         ENGINE + "test_1_6_a_suspicious_ok_stays_ok_and_is_counted", lane.Turn, "_completion",
+         lambda real: lambda *a, **k: msgspec.structs.replace(real(*a, **k), type="info")),
+    Rule("Failed is fail", ENGINE + "test_failed_is_fail_whatever_was_written",
+         lane, "classify", _answers(type="info")),
+    Rule("every operation has a deadline",
+         ENGINE + "test_1_7_at_its_deadline_an_operation_is_info_and_its_worker_goes_on",
+         lane.Turn, "overdue", always(False)),
+    Rule("a process id never outlives its client",
+         ENGINE + "test_2_a_process_id_never_outlives_its_client",
+         lane.Lane, "next_turn",
+         lambda real: lambda self, phase: (setattr(self, "incarnation", 0), real(self, phase))[1]),
+    Rule("the invocation comes first",
+         ENGINE + "test_3_1_the_invocation_is_on_its_way_to_the_disk_before_the_strategy_is_called",
+         journal.Segment, "append", _invoked_later),
+    Rule("times strictly increase within a process",
+         ENGINE + "test_3_2_times_strictly_increase_within_a_process",
+         lane.Turn, "_now", always(7)),
+    Rule("a stream is a function of seed, worker and incarnation",
+         ENGINE + "test_3_3_a_workers_stream_is_a_function_of_seed_worker_and_incarnation",
+         lane.Shop, "script", lambda real: lambda self, phase, worker, process: real(self, phase, 0, 8)),
+    Rule("written values are never repeated",
+         ENGINE + "test_3_3_a_respawned_worker_never_writes_a_value_again",
+         register_workload.Register, "main", _same_block),
+    Rule("a lease brings its own seconds", ENGINE + "test_4_2_a_lease_brings_its_own_seconds",
+         lock_session._Holder, "answer", _answers(ext=None)),
+    Rule("guarded is two operations",
+         ENGINE + "test_4_4_guarded_is_a_read_up_to_step_and_a_write_from_its_return",
+         lock_session.GuardedByStrategy, "ended", lambda real: lambda self, ask, answer: answer),
+    Rule("only the last call of step counts",
+         ENGINE + "test_4_4_where_a_retry_calls_step_again_only_the_last_call_counts",
+         lock_session._Step, "_enter", _first_step_only),
+    Rule("a stale token is refused",
+         ENGINE + "test_4_4_a_stale_token_is_refused_on_entry_or_at_the_write",
+         lock_session, "yes_or_no", always(Answer(type="ok"))),
+    Rule("a refused write is a refusal",
+         ENGINE + "test_4_4_a_refused_write_is_a_read_and_a_refusal",
+         lock_session, "yes_or_no", always(Answer(type="ok"))),
+    Rule("what breaks after step leaves the write unknown",
+         ENGINE + "test_4_4_what_breaks_after_step_leaves_the_write_unknown",
+         lock_session.GuardedByStrategy, "ended", lambda real: lambda self, ask, answer: answer),
+    Rule("a senseless answer is info",
+         ENGINE + "test_an_answer_that_makes_no_sense_is_info_and_says_what_was_expected",
+         session, "integer", always(0)),
+    # Floors
+    Rule("a run that reached every floor proves something",
+         FLOORS + "test_8_a_run_that_reached_every_floor_proves_something",
+         floors, "_counts", lambda real: lambda *a: iter(["never enough"])),
+    Rule("a pass needs the final reads",
+         FLOORS + "test_8_a_run_without_its_final_reads_proves_nothing",
+         floors, "_finals", lambda real: lambda *a: iter(())),
+    *(Rule(f"a pass needs {what}", FLOORS + test, floors, "_counts", lambda real: lambda *a: iter(()))
+      for what, test in {
+          "a hundred operations": "test_8_too_few_operations_prove_nothing",
+          "operations that met": "test_8_operations_that_never_met_prove_nothing",
+          "locks that changed hands": "test_8_a_lock_that_never_changed_hands_proves_nothing",
+      }.items()),
+    Rule("dry operations do not count", FLOORS + "test_8_dry_operations_do_not_count",
+         *operations(lambda of, op: msgspec.structs.replace(op, phase="main"))),
+    *(Rule(f"a pass needs {what}", FLOORS + test, floors, "_faults", lambda real: lambda *a: iter(()))
+      for what, test in {
+          "each fault to strike": "test_8_a_fault_that_never_struck_proves_nothing",
+          "each fault to take effect": "test_8_a_fault_that_did_not_take_effect_proves_nothing",
+          "each fault to meet somebody": "test_8_a_fault_that_met_no_operation_proves_nothing",
+      }.items()),
+    *(Rule(f"a lock's pass needs {what}", FLOORS + test, floors, "_struck", always(True))
+      for what, test in {
+          "a paused holder":
+              "test_4_6_a_pass_under_pause_client_needs_a_holder_paused_for_longer_than_the_ttl",
+          "a killed holder":
+              "test_4_6_a_pass_under_kill_client_needs_a_process_killed_while_it_held",
+      }.items()),
     # Outcomes
     Rule("a refused cas is an observation",
          OUTCOMES + "test_1_5_a_refused_cas_is_an_observation",

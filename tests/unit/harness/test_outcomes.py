@@ -3,7 +3,8 @@
 import pytest
 
 from dokkaebi import Failed
-from dokkaebi.harness.outcomes import causes, classify, describe
+from dokkaebi.harness import outcomes
+from dokkaebi.harness.outcomes import causes, describe
 
 
 class Definite(Exception):
@@ -24,30 +25,30 @@ class Client:
 
 
 def test_1_1_a_definite_error_without_a_write_is_fail():
-    answer = classify(Definite("could not serialize"), [Client()])
+    answer = outcomes.classify(Definite("could not serialize"), [Client()])
     assert (answer.type, answer.error) == ("fail", "40001 could not serialize")
 
 
 def test_1_1_a_definite_error_after_a_write_outside_what_it_rolled_back_is_info():
-    assert classify(Definite(), [Client(wrote=True)]).type == "info"
+    assert outcomes.classify(Definite(), [Client(wrote=True)]).type == "info"
 
 
 def test_1_1_a_write_on_another_connection_makes_it_info():
-    assert classify(Definite(), [Client(), Client(wrote=True)]).type == "info"
+    assert outcomes.classify(Definite(), [Client(), Client(wrote=True)]).type == "info"
 
 
 def test_1_1_what_is_not_in_the_table_is_info():
-    assert classify(ConnectionResetError("gone"), [Client()]).type == "info"
-    assert classify(KeyError("bug"), [Client()]).type == "info"
+    assert outcomes.classify(ConnectionResetError("gone"), [Client()]).type == "info"
+    assert outcomes.classify(KeyError("bug"), [Client()]).type == "info"
 
 
 def test_1_1_the_error_is_found_through_cause_and_orig():
     wrapped = ValueError("wrapped")
     wrapped.__cause__ = Definite()
-    assert classify(wrapped, [Client()]).type == "fail"
+    assert outcomes.classify(wrapped, [Client()]).type == "fail"
     orm = ValueError("orm")
     orm.orig = Definite()
-    assert classify(orm, [Client()]).type == "fail"
+    assert outcomes.classify(orm, [Client()]).type == "fail"
 
 
 def test_1_1_never_through_context():
@@ -60,18 +61,18 @@ def test_1_1_never_through_context():
     with pytest.raises(ConnectionResetError) as raised:
         handled_and_then_something_else()
     assert isinstance(raised.value.__context__, Definite)
-    assert classify(raised.value, [Client()]).type == "info"
+    assert outcomes.classify(raised.value, [Client()]).type == "info"
 
 
 def test_1_4_on_untraced_connections_only_failed_is_definite():
-    assert classify(Definite(), [Client()], untraced=True).type == "info"
-    assert classify(Failed("no"), [Client()], untraced=True).type == "fail"
-    kept = classify(Definite(), [Client()], untraced=True, single_transaction=True)
+    assert outcomes.classify(Definite(), [Client()], untraced=True).type == "info"
+    assert outcomes.classify(Failed("no"), [Client()], untraced=True).type == "fail"
+    kept = outcomes.classify(Definite(), [Client()], untraced=True, single_transaction=True)
     assert kept.type == "fail"
 
 
 def test_failed_is_definite_whatever_was_written():
-    assert classify(Failed("sold out"), [Client(wrote=True)]).type == "fail"
+    assert outcomes.classify(Failed("sold out"), [Client(wrote=True)]).type == "fail"
 
 
 def test_causes_end_even_when_they_go_round():
