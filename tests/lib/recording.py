@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 
 class Definite(Exception):
@@ -24,7 +24,7 @@ class Connection:
 class Client:
     """The client around it; `opened` are all that were made since the list was cleared."""
 
-    opened: list[Client] = []
+    opened: ClassVar[list[Client]] = []
 
     def __init__(self) -> None:
         self.handle = Connection()
