@@ -25,7 +25,7 @@ bench: $(VENV)/.test
 soak: $(VENV)/.test
 	$(BIN)/python bench/soak.py
 
-docs: $(VENV)/.test
+docs: $(VENV)/.demo
 	$(BIN)/python docs/generate.py
 
 clean:

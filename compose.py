@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import platform
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -93,7 +94,7 @@ def run(wish: Wish, *, servers: Servers, out: Path, view: View) -> Run:
     nemesis = _nemesis(spec)
     backends = _backends(spec, wish, servers, view)
     _check_powers(spec, backends)
-    spec = msgspec.structs.replace(spec, versions=_versions(backends))
+    spec = msgspec.structs.replace(spec, versions=_versions(backends), epoch_ns=time.time_ns())
     folder = new_run(out.resolve(), f"{spec.workload}-{_slug(spec.label)}")
     with lock_run(folder):
         servers.household.register_run(folder)

@@ -66,6 +66,7 @@ def choose(wish: Wish) -> tuple[Spec, Chosen]:
         raise UsageError(
             f"--processes must be between 1 and --workers ({wish.workers}), not {wish.processes}"
         )
+    _check_level(wish, workload)
     params = _params(wish, chosen)
     instance = make_workload(workload, params)
     faults = _faults(wish, strategy)
@@ -226,6 +227,15 @@ def _check_methods(chosen: Chosen) -> None:
             f"{strategy.__name__} has no {' and no '.join(missing)}: "
             f"a strategy of {workload.name} implements open, {', '.join(workload.methods)}"
         )
+
+
+def _check_level(wish: Wish, workload: Any) -> None:
+    """A level can be demanded where the workload's checkers can tell it from others."""
+    if wish.level is None or wish.level in workload.levels:
+        return
+    if not workload.levels:
+        raise UsageError(f"{workload.name} has no levels: leave --level {wish.level} out")
+    raise UsageError(unknown_name(f"level of {workload.name}", wish.level, workload.levels))
 
 
 # --- what it runs on, and how --------------------------------------------------------------------

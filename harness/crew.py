@@ -51,6 +51,11 @@ class WorkerProcess:
         return self._spawned.process
 
     @property
+    def status(self) -> int | None:
+        """Its exit status, once it has one."""
+        return self._spawned.status
+
+    @property
     def gone(self) -> bool:
         """Whether it has exited."""
         return self._spawned.wait(0) is not None

@@ -19,7 +19,7 @@ import msgspec
 
 from .board import Board
 from .crew import Crew, kill
-from .errors import Broken
+from .errors import Broken, StrategyBroken
 from .figures import Figures
 from .history import History, Op
 from .household import Household
@@ -31,6 +31,9 @@ from .spec import Spec
 TICK_S = 0.25
 SETUP_S = 60.0
 RECOVERY_S = 30.0
+MOST_EXITS = 20
+"""Worker processes that may exit by themselves before the run is given up."""
+
 LINGER_S = 5.0
 """How long the server may still show this run's sessions before they are terminated."""
 
@@ -149,19 +152,19 @@ class Engine:
         self._nemesis = nemesis
         self._view = view
         self._meta = dict(meta)
-        self._epoch_ns = 0
+        # The spec's `epoch_ns` is the wall clock's time of this moment.
+        self._epoch_ns = time.monotonic_ns() - (time.time_ns() - spec.epoch_ns)
         self._clients: list[ClientSpec] = []
         self._resource: tuple[str, int] | None = None
         self._board = Board(folder / "journal", workers=spec.workers)
         self._interrupted = False
+        self._exits = 0
         self._note = ""
 
     def run(self) -> Outcome:
         """Carry the test out and merge its journal."""
         for name in ("journal", "trace", "logs"):
             (self.folder / name).mkdir(exist_ok=True)
-        self._epoch_ns = time.monotonic_ns()
-        self._meta["epoch_ns"] = time.time_ns()
         parent = Segment(self.folder / "journal" / PARENT)
         try:
             with self._prepared(), self._guard():
@@ -267,8 +270,9 @@ class Engine:
             report = crew.one("dry", timeout_s=SETUP_S)
             arena.points = report.points
             self._main(arena)
-            complete = not self._interrupted and self._finals(arena)
-            crew.one("teardown", timeout_s=SETUP_S)
+            complete = self._finals(arena)
+            if complete:
+                crew.one("teardown", timeout_s=SETUP_S)
             return complete
         finally:
             crew.close()
@@ -298,9 +302,14 @@ class Engine:
         """Replace a worker process that exited although nobody killed it."""
         for slot, member in enumerate(arena.crew.members):
             if member.gone and arena.active is None:
-                self._view.note(
-                    f"worker process {slot} exited by itself; see logs/worker-{slot}.log"
-                )
+                self._exits += 1
+                log = f"logs/worker-{slot}.log"
+                if self._exits > MOST_EXITS:
+                    raise StrategyBroken(
+                        f"worker processes exited by themselves {self._exits} times, the last one "
+                        f"with status {member.status}; see {log}"
+                    )
+                self._view.note(f"worker process {slot} exited by itself; see {log}")
                 arena.replace(slot)
 
     def _stop(self, arena: Arena) -> None:
@@ -313,13 +322,19 @@ class Engine:
                     arena.replace(slot)
 
     def _finals(self, arena: Arena) -> bool:
-        """Recovery, the last sessions gone, then the final operations."""
-        self._show("recovering", arena)
-        self._recover()
-        self._linger()
-        self._show("final operations", arena)
-        arena.crew.all("final")
-        done = arena.crew.wait_all(timeout_s=30 + 2 * self.spec.op_timeout / 1e9)
+        """Recovery, the last sessions gone, then the final operations; whether they were done."""
+        if self._interrupted:
+            return False
+        try:
+            self._show("recovering", arena)
+            self._recover()
+            self._linger()
+            self._show("final operations", arena)
+            arena.crew.all("final")
+            done = arena.crew.wait_all(timeout_s=30 + 2 * self.spec.op_timeout / 1e9)
+        except KeyboardInterrupt:
+            self._interrupted = True
+            return False
         if not done:
             self._note = "a worker process did not finish the final operations"
         return done

@@ -52,7 +52,7 @@ class Shop:
         }
         self.point: Callable[[int, str], None] = lambda process, name: None
         self.stopping = threading.Event()
-        self.unopened: Exception | None = None
+        self.unopened: BaseException | None = None
         """Why a client could not be opened, the last time that happened."""
 
     def clock(self) -> int:
@@ -82,7 +82,7 @@ class Seat:
         self.clients: list[Client] = []
         self.session: Session | None = None
         self.strategy: Any = None
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         """What the last operation raised."""
         self.context: Context | None = None
         self._loop = asyncio.new_event_loop() if shop.asynchronous else None
@@ -149,7 +149,7 @@ class Seat:
         self.error = None
         try:
             return session.answer(ask, self.settled(session.call(ask)))
-        except Exception as error:
+        except BaseException as error:  # sys.exit() in user code ends the operation, not the worker
             self.error = error
             return classify(
                 error,
@@ -402,7 +402,7 @@ class Lane:
         """Open, work, close; whether the client could be opened at all."""
         try:
             turn.open()
-        except Exception as error:
+        except BaseException as error:
             self.shop.unopened = error
             return False
         else:

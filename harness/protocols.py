@@ -96,6 +96,8 @@ class Workload(Protocol):
     """The `f` of its operations."""
     methods: ClassVar[tuple[str, ...]]
     """What a strategy must implement."""
+    levels: ClassVar[tuple[str, ...]]
+    """The consistency levels that may be demanded of it, the default first."""
     traits: ClassVar[tuple[str, ...]]
     """Class attributes of a strategy that are parameters of the workload."""
     default: ClassVar[str]

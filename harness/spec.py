@@ -60,6 +60,8 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     anomaly: str | None = None
     floors: Floors = Floors()
     versions: dict[str, str] = {}
+    epoch_ns: int = 0
+    """The wall clock at time 0 of the history, so that the servers' logs line up with it."""
 
     def save(self, path: Path) -> None:
         """Write the spec as JSON."""

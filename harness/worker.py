@@ -77,7 +77,7 @@ class Process:
         }
         try:
             steps[order.do]()
-        except Exception as error:
+        except BaseException as error:
             file = sys.modules[self.shop.strategy.__module__].__file__
             text = own_traceback(error, file)
             self.say(Report(done=order.do, broken=describe(error), traceback=text))
@@ -190,7 +190,7 @@ def main() -> None:
     try:
         process = Process(config, out)
         _settle_down(config.slot)
-    except Exception as error:
+    except BaseException as error:
         text = own_traceback(error, None)
         report = Report(broken=describe(error), traceback=getattr(error, "traceback", "") or text)
         os.write(out, msgspec.json.encode(report) + b"\n")

@@ -175,6 +175,7 @@ def run_meta(spec: Spec) -> Mapping[str, Any]:
         "workload": spec.workload,
         "faults": list(spec.faults),
         "level": spec.level,
+        "epoch_ns": spec.epoch_ns,
         "workers": spec.workers,
     }
 

@@ -27,6 +27,7 @@ class Bank(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     name: ClassVar[str] = "bank"
     functions: ClassVar[frozenset[str]] = frozenset({"transfer", "read"})
     methods: ClassVar[tuple[str, ...]] = ("transfer", "balances")
+    levels: ClassVar[tuple[str, ...]] = ()
     traits: ClassVar[tuple[str, ...]] = ()
     default: ClassVar[str] = "for-update-ordered"
     resource: ClassVar[str | None] = None

@@ -28,6 +28,7 @@ class Counter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     name: ClassVar[str] = "counter"
     functions: ClassVar[frozenset[str]] = frozenset({"add", "read"})
     methods: ClassVar[tuple[str, ...]] = ("add", "read")
+    levels: ClassVar[tuple[str, ...]] = ()
     traits: ClassVar[tuple[str, ...]] = ()
     default: ClassVar[str] = "update-in-place"
     resource: ClassVar[str | None] = None

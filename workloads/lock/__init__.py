@@ -37,6 +37,7 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         {"acquire", "release", "guard-read", "guard-write"}
     )
     methods: ClassVar[tuple[str, ...]] = ("acquire", "release")
+    levels: ClassVar[tuple[str, ...]] = ()
     traits: ClassVar[tuple[str, ...]] = ("lease", "fencing", "guarded")
     default: ClassVar[str] = "set-nx-compare-and-del"
     resource: ClassVar[str | None] = "dokkaebi.workloads.lock.guard"

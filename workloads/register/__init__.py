@@ -28,6 +28,7 @@ class Register(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     name: ClassVar[str] = "register"
     functions: ClassVar[frozenset[str]] = frozenset({"read", "write", "cas"})
     methods: ClassVar[tuple[str, ...]] = ("read", "write", "cas")
+    levels: ClassVar[tuple[str, ...]] = ("linearizable",)
     traits: ClassVar[tuple[str, ...]] = ()
     default: ClassVar[str] = "row"
     resource: ClassVar[str | None] = None

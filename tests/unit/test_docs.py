@@ -1,0 +1,31 @@
+"""The pages that are drawn from the code are up to date; no page names what is not there."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import dokkaebi
+
+ROOT = Path(dokkaebi.__file__).parent.resolve()
+
+
+def test_the_page_of_strategies_is_what_the_code_says():
+    command = [sys.executable, ROOT / "docs" / "generate.py", "--check"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_strategy_that_the_readme_names_exists():
+    from dokkaebi.harness.plugins import strategies
+
+    named = re.findall(r"dokkaebi run (\w+) --strategy ([\w-]+)", (ROOT / "README.md").read_text())
+    assert len(named) >= 8
+    for workload, name in named:
+        assert f"{workload}/{name}" in strategies()
+
+
+def test_links_in_the_pages_lead_somewhere():
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
