@@ -99,11 +99,11 @@ def _line(act: Act, finished: Run, output: Output) -> None:
     sign = {"holds": "✔ HOLDS   ", "violated": "✖ VIOLATED", "unknown": "? UNKNOWN "}[
         verdict.verdict
     ]
-    found = ", ".join(dict.fromkeys(anomaly.type for anomaly in verdict.anomalies))
+    found = ", ".join(dict.fromkeys(a.type.replace("-", " ") for a in verdict.anomalies))
     ok = finished.result.stats.ok
     what = found or verdict.reason or f"no violation found in {ok:,} operations"
     surprise = "" if _met(act, finished) else f"   (expected: {act.expected})"
-    output.console().print(f"{sign}  {act.title}\n            {what}{surprise}", soft_wrap=True)
+    output.console().print(f"{sign}  {act.title}: {what}{surprise}", soft_wrap=True)
 
 
 def _close(runs: list[tuple[Act, Run]], seconds: float, output: Output) -> None:
