@@ -121,7 +121,12 @@ def _expected(result: Result) -> str:
     if spec is None:
         return ""
     asked = f" (isolation asked for: {spec.isolation})" if spec.isolation and spec.level else ""
-    return f"{spec.level}{asked}" if spec.level else ""
+    if spec.level:
+        return f"{spec.level}{asked}"
+    if spec.expect is None:
+        return ""
+    anomaly = f" ({names.noun(spec.anomaly)})" if spec.anomaly else ""
+    return f"the strategy declares itself {spec.expect}{anomaly}"
 
 
 def _found(result: Result) -> str:
