@@ -6,6 +6,7 @@ Heavy rooms are imported inside the commands, so that `dokkaebi --version` answe
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -135,6 +136,15 @@ class FrontDoor(click.Group):
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             ctx.exit(INTERRUPTED)
+        except OSError as error:
+            click.echo(f"dokkaebi: {error}", err=True)
+            ctx.exit(DokkaebiError.exit_code)
+        except (click.exceptions.Exit, click.ClickException, click.Abort):
+            raise
+        except Exception as error:  # a defect of ours: never to be taken for "violated"
+            click.echo("".join(traceback.format_exception(error)), err=True)
+            click.echo(f"dokkaebi: the harness broke: {type(error).__name__}: {error}", err=True)
+            ctx.exit(DokkaebiError.exit_code)
 
 
 def _tell(error: DokkaebiError) -> None:

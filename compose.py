@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import platform
+import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,14 +22,15 @@ from .checkers.judge import judge
 from .checkers.stats import stats
 from .harness.choosing import Chosen, Wish, backend_parts, choose, make_workload, read_params
 from .harness.engine import Engine, Outcome, View
-from .harness.errors import UsageError
+from .harness.errors import MalformedHistory, UsageError
 from .harness.faults import fault_records
 from .harness.history import History, decode_lines
 from .harness.household import Household
 from .harness.plugins import find, reference, registered
-from .harness.protocols import Backend, Workload
+from .harness.protocols import Backend, Logs, Workload
 from .harness.result import Result
 from .harness.spec import Spec, load_spec
+from .harness.trace import plain as words
 from .harness.verdict import unknown
 from .nemesis.nemesis import ScheduledNemesis
 from .nemesis.schedule import plan
@@ -115,6 +117,8 @@ def run(wish: Wish, *, servers: Servers, out: Path, view: View) -> Run:
         except BaseException:
             servers.forget()
             raise
+        finally:
+            _keep_logs(backends, folder)
         return _judged(spec, chosen, workload, outcome, backends, folder, view)
 
 
@@ -209,6 +213,7 @@ def check_file(
     if workload is None:
         workload = infer_workload(history)
         view.note(f"judged as {workload}: that is what its operations look like")
+    _check_shape(history, workload, name)
     given = dict(params) | ({} if initial is None else {"start": initial})
     instance = make_workload(find("workloads", workload), read_params(given))
     history = history.with_meta(workload=workload, **msgspec.structs.asdict(instance))
@@ -226,9 +231,27 @@ def check_file(
     return Run(result=result, history=history, remedy=instance.remedy)
 
 
+def _check_shape(history: History, name: str, source: str) -> None:
+    """Refuse operations that are not of this workload, with line and reason."""
+    workload = find("workloads", name)()
+    for op in history.operations():
+        try:
+            if op.f not in workload.functions:
+                raise ValueError(f"{op.f!r} is no operation of {name}")
+            hash(workload.contends(op))
+        except (TypeError, ValueError, LookupError) as error:
+            raise MalformedHistory(
+                f"{op.f} {words(op.asked)} is not what {name} asks: {error}",
+                source=source,
+                line=op.index + 1,
+            ) from None
+
+
 def infer_workload(history: History) -> str:
     """The one workload whose functions a history uses; `UsageError` where that is not clear."""
     used = set(history.functions) - {op.f for op in history.nemesis()}
+    if not used:
+        raise UsageError("the history is empty: it has no operation to judge")
     fits = [name for name in registered("workloads") if used <= find("workloads", name).functions]
     if "read" in used and len(fits) > 1:
         fits = [name for name in fits if _reads_like(history, name)]
@@ -264,7 +287,9 @@ def _backends(spec: Spec, wish: Wish, servers: Servers, view: View) -> dict[str,
         backends[name] = servers.get(name, version_ if mine else None, topology if mine else None)
     unused = set(addresses) - set(backends)
     if unused:
-        raise UsageError(f"--dsn for {', '.join(unused)}, but the strategy needs {spec.needs}")
+        raise UsageError(
+            f"--dsn for {', '.join(unused)}, but the strategy needs {', '.join(spec.needs)}"
+        )
     return backends
 
 
@@ -275,6 +300,16 @@ def _addresses(dsns: Sequence[str], household: Household) -> dict[str, Backend]:
     from .backends.external import external
 
     return {backend.name: backend for backend in (external(dsn, household) for dsn in dsns)}
+
+
+def _keep_logs(backends: Mapping[str, Backend], folder: Path) -> None:
+    """Copy each server's own log into the run's folder."""
+    for name, backend in backends.items():
+        if not isinstance(backend, Logs):
+            continue
+        for log in backend.logs():
+            if log.is_file():
+                shutil.copyfile(log, folder / "logs" / f"{name}-{log.name}")
 
 
 def _nemesis(spec: Spec) -> ScheduledNemesis | None:

@@ -63,6 +63,8 @@ def _adopt(connection: Any, cursor: type, server_cursor: type, ledger: Ledger) -
 class _Base:
     """What both kinds of client share."""
 
+    recorded_in = frozenset({TracedConnection.__module__})
+
     def __init__(self, handle: Any, ledger: Ledger) -> None:
         self.handle = handle
         self.conn: str | int | None = handle.info.backend_pid

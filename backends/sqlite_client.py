@@ -226,6 +226,8 @@ class TracedConnection(sqlite3.Connection):
 class SqliteClient:
     """A traced `sqlite3.Connection`."""
 
+    recorded_in = frozenset({__name__})
+
     def __init__(self, handle: TracedConnection) -> None:
         self.handle: Any = handle
         self.conn: str | int | None = None

@@ -98,6 +98,8 @@ def _driver_url(dsn: str) -> str:
 class _Base:
     """What both kinds of client share."""
 
+    recorded_in = frozenset({TracedConnection.__module__})
+
     def __init__(self, handle: Any, number: int, ledger: Ledger) -> None:
         self.handle = handle
         self.conn: str | int | None = number

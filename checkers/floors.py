@@ -14,6 +14,7 @@ from ..harness.protocols import Ask, Workload
 from ..harness.result import Stats
 from ..harness.spec import SECOND, Spec
 from .holds import definite_holds
+from .wording import freeze
 
 
 def below_floors(history: History, stats: Stats, workload: Workload, spec: Spec) -> list[str]:
@@ -28,14 +29,16 @@ def below_floors(history: History, stats: Stats, workload: Workload, spec: Spec)
 
 def _finals(history: History, workload: Workload, spec: Spec) -> Iterator[str]:
     """Every final operation that the workload asks for was answered."""
-    wanted = sum(
-        isinstance(ask, Ask)
+    wanted = {
+        (ask.f, freeze(ask.value))
         for worker in range(spec.workers)
-        for ask in islice(workload.final(worker, spec.workers), 10_000)
-    )
-    answered = sum(op.phase == "final" and op.type == "ok" for op in history.operations())
-    if answered < wanted:
-        yield f"ended before the final reads ({answered} of {wanted} were answered)"
+        for ask in islice(workload.final(worker, spec.workers), 100_000)
+        if isinstance(ask, Ask)
+    }
+    finals = (op for op in history.operations() if op.phase == "final" and op.type == "ok")
+    answered = wanted & {(op.f, freeze(op.asked)) for op in finals}
+    if answered != wanted:
+        yield f"ended before the final reads ({len(answered)} of {len(wanted)} were answered)"
 
 
 def _counts(stats: Stats, workload: Workload, spec: Spec) -> Iterator[str]:

@@ -70,6 +70,12 @@ def choose(wish: Wish) -> tuple[Spec, Chosen]:
     params = _params(wish, chosen)
     instance = make_workload(workload, params)
     faults = _faults(wish, strategy)
+    expect = getattr(strategy, "expect", None)
+    if expect not in (None, "safe", "unsafe", "live"):
+        raise UsageError(f"{strategy.__name__}: expect is safe, unsafe or live, not {expect!r}")
+    for option, given in (("--time", wish.time), ("--for", wish.lasts), ("--every", wish.every)):
+        if given == 0:
+            raise UsageError(f"{option} must be longer than nothing")
     lasts = wish.lasts
     if lasts is None:
         ttl = getattr(instance, "ttl", None)
@@ -96,7 +102,7 @@ def choose(wish: Wish) -> tuple[Spec, Chosen]:
         dsn=tuple(map(redact, wish.dsn)),
         params=params,
         require_progress=wish.require_progress,
-        expect=getattr(strategy, "expect", None),
+        expect=expect,
         anomaly=getattr(strategy, "anomaly", None),
     )
     return spec, chosen
@@ -154,7 +160,7 @@ def _from_file(text: str, workload: str | None) -> Chosen:
             )
         name, strategy = next(iter(found.items()))
     says = getattr(strategy, "workload", None)
-    if says is None:
+    if not isinstance(says, str):
         raise UsageError(f'{name} does not say which workload it is of (`workload = "counter"`)')
     if workload is not None and says != workload:
         raise UsageError(f"{name} is a strategy of {says}, not of {workload}")
@@ -280,6 +286,8 @@ def _isolation(wish: Wish, strategy: type[Any]) -> str | None:
 
 def _faults(wish: Wish, strategy: type[Any]) -> tuple[str, ...]:
     asked = wish.faults if wish.faults is not None else getattr(strategy, "faults", ())
+    if isinstance(asked, str):
+        raise UsageError(f'{strategy.__name__}: faults is a list, like `faults = ["{asked}"]`')
     names = [part for name in asked for part in str(name).split("+") if part and part != "none"]
     for name in names:
         find("faults", name.partition("@")[0])

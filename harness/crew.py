@@ -26,6 +26,8 @@ class WorkerProcess:
 
     def __init__(self, household: Household, config: WorkerConfig, log: Path) -> None:
         self.config = config
+        self.unopened: dict[str, int] = {}
+        """Why its clients could not be opened, and how often, as of its last report."""
         self.reports: queue.Queue[Report | None] = queue.Queue()
         self.reached: queue.Queue[Report] = queue.Queue()
         orders_out, self._orders = os.pipe()
@@ -185,6 +187,8 @@ class Crew:
             try:
                 report = member.report(max(0.0, deadline - time.monotonic()))
                 complete &= report is not None
+                if report is not None:
+                    member.unopened = report.unopened
             except StrategyBroken:
                 raise
             except Broken:

@@ -315,8 +315,12 @@ class Engine:
     def _stop(self, arena: Arena) -> None:
         """End the main phase: every operation has a deadline, and so has this."""
         arena.crew.all("stop")
-        patience = self.spec.op_timeout / 1e9 + 5
-        if not arena.crew.wait_all(timeout_s=patience):
+        patience = self.spec.op_timeout / 1e9 + 15
+        complete = arena.crew.wait_all(timeout_s=patience)
+        for member in arena.crew.members:
+            for why, times in member.unopened.items():
+                self._view.note(f"a client could not be opened {times} times: {why}")
+        if not complete:
             for slot, member in enumerate(arena.crew.members):
                 if member.gone:
                     arena.replace(slot)

@@ -23,12 +23,16 @@ from .history import Op, Phase
 from .journal import Segment
 from .loading import load_object, load_strategy
 from .orders import WorkerConfig
-from .outcomes import classify
+from .outcomes import classify, describe
 from .protocols import Answer, Ask, Client, ClientOptions, Rest, Script, Session, Workload
-from .trace import TraceFile, Tracer
+from .spec import SECOND
+from .trace import TraceFile, Tracer, plain
 
 REOPEN_AFTER = (0.02, 0.05, 0.1, 0.2, 0.5)
 """Seconds to wait before a client is opened again after that failed."""
+
+OPEN_PATIENCE = 10 * SECOND
+"""How much longer than an operation the opening of a client may take (ns)."""
 
 FINAL_TRIES = 10
 """Turns that a worker takes to get its final operations answered."""
@@ -42,18 +46,19 @@ class Shop:
         self.workload = workload
         self.segment = segment
         self.trace = TraceFile(Path(config.trace))
-        self.strategy = load_strategy(config.strategy)
+        # The drivers first: a file of the user's may be called like one of them.
+        self.factories: Mapping[str, Callable[..., Any]] = {
+            spec.backend: load_object(spec.factory) for spec in config.clients
+        }
+        self.strategy = load_strategy(config.strategy, keep_path=True)
         self.asynchronous = any(
             inspect.iscoroutinefunction(getattr(self.strategy, name, None))
             for name in (*workload.methods, "open", "setup", "guarded")
         )
-        self.factories: Mapping[str, Callable[..., Any]] = {
-            spec.backend: load_object(spec.factory) for spec in config.clients
-        }
         self.point: Callable[[int, str], None] = lambda process, name: None
         self.stopping = threading.Event()
-        self.unopened: BaseException | None = None
-        """Why a client could not be opened, the last time that happened."""
+        self.unopened: dict[str, int] = {}
+        """Why clients could not be opened, and how often."""
 
     def clock(self) -> int:
         """Nanoseconds since the start of the run."""
@@ -204,6 +209,8 @@ class Turn:
         self.phase = phase
         self.shop = seat.shop
         self.retired = False
+        self.refused = ""
+        """What went wrong in the dry run."""
         self._deadline: int | None = None
         self._ask: Ask | None = None
         self._claim = threading.Lock()
@@ -233,7 +240,9 @@ class Turn:
                 continue
             next(pace)
             answer = self.perform(ask)
-            if answer is None or self.retired or (self.phase == "dry" and self.seat.error):
+            if self.phase == "dry" and answer is not None and answer.type != "ok":
+                self.refused = f"{ask.f} {plain(ask.value)}: {answer.error}"
+            if answer is None or self.retired or self.refused:
                 script.close()
                 return
             try:
@@ -264,11 +273,14 @@ class Turn:
             client.begin()
         self._invoke(self._now(), ask)
         self._begin(ask)
+        began = time.monotonic_ns()
         answer = seat.call(ask)
         ended = time.monotonic_ns()
         if not self._claimed():
             self.retired = True
             return None
+        if ended - began > self.shop.config.op_timeout:
+            answer = self._timeout()  # whatever it answered, it answered too late
         if seat.session is not None:
             answer = seat.session.ended(ask, answer)
         last = self._complete(ask, answer, ended)
@@ -334,7 +346,9 @@ class Turn:
 
     def _begin(self, ask: Ask | None) -> None:
         self._ask = ask
-        self._deadline = time.monotonic_ns() + self.shop.config.op_timeout
+        # Drivers give up connecting by themselves; a second thread must not try beside the first.
+        patience = OPEN_PATIENCE if ask is None else 0
+        self._deadline = time.monotonic_ns() + self.shop.config.op_timeout + patience
 
     def _claimed(self) -> bool:
         """Whoever calls this first decides how the call ends: its own thread, or the watchdog."""
@@ -348,15 +362,27 @@ class Turn:
         if deadline is None or time.monotonic_ns() < deadline or not self._claimed():
             return False
         if self._ask is not None:
-            seconds = self.shop.config.op_timeout / 1e9
-            answer = Answer(type="info", error=f"timeout: no answer within {seconds:g} s")
-            self._complete(self._ask, answer, time.monotonic_ns())
+            self._complete(self._ask, self._timeout(), time.monotonic_ns())
         self.seat.shutdown()
         return True
 
+    def _timeout(self) -> Answer:
+        seconds = self.shop.config.op_timeout / 1e9
+        return Answer(type="info", error=f"timeout: no answer within {seconds:g} s")
+
+    def stuck_at(self) -> str:
+        """What is under way, in words."""
+        if self._ask is None:
+            return "opening the client"
+        return f"{self._ask.f} {plain(self._ask.value)}"
+
 
 class Lane:
-    """One worker: its turns, each under a process id of its own."""
+    """One worker: its turns, each under a process id of its own.
+
+    `turn` says whose turn it is; a thread whose turn was ended from outside finds another there
+    (or none), and leaves.
+    """
 
     def __init__(self, shop: Shop, worker: int, incarnation: int) -> None:
         self.shop = shop
@@ -364,13 +390,18 @@ class Lane:
         self.incarnation = incarnation
         self.turn: Turn | None = None
         self.thread: threading.Thread | None = None
+        self._lock = threading.Lock()
 
     def start(self, phase: Phase) -> None:
         """Begin a phase on a thread of its own."""
-        self.thread = threading.Thread(
-            target=self._work, args=(phase,), daemon=True, name=f"worker-{self.worker}"
+        thread = threading.Thread(
+            target=self._work,
+            args=(phase, self.next_turn(phase)),
+            daemon=True,
+            name=f"worker-{self.worker}",
         )
-        self.thread.start()
+        self.thread = thread
+        thread.start()
 
     def next_turn(self, phase: Phase) -> Turn:
         """A turn under this worker's present process id."""
@@ -378,32 +409,32 @@ class Lane:
         self.turn = Turn(Seat(self.shop, self.worker, process), phase)
         return self.turn
 
-    def _work(self, phase: Phase) -> None:
-        """Turn after turn until the phase is over; gives way once this thread is abandoned."""
+    def _work(self, phase: Phase, turn: Turn) -> None:
+        """Turn after turn until the phase is over."""
         failures = 0
         for _ in range(FINAL_TRIES) if phase == "final" else itertools.count():
+            opened = self._take(turn)
+            with self._lock:
+                if self.turn is not turn:
+                    return
+                self.turn = None
+                self.incarnation += opened
+            if opened and not turn.retired:
+                return
+            failures = 0 if opened else failures + 1
+            if failures:
+                self.shop.stopping.wait(REOPEN_AFTER[min(failures, len(REOPEN_AFTER)) - 1])
             if phase == "main" and self.shop.stopping.is_set():
                 return
             turn = self.next_turn(phase)
-            opened = self._take(turn)
-            if self.thread is not threading.current_thread():
-                return
-            self.turn = None
-            if opened:
-                failures = 0
-                self.incarnation += 1
-                if not turn.retired:
-                    return
-            else:
-                failures += 1
-                self.shop.stopping.wait(REOPEN_AFTER[min(failures, len(REOPEN_AFTER)) - 1])
 
     def _take(self, turn: Turn) -> bool:
         """Open, work, close; whether the client could be opened at all."""
         try:
             turn.open()
         except BaseException as error:
-            self.shop.unopened = error
+            why = describe(error)
+            self.shop.unopened[why] = self.shop.unopened.get(why, 0) + 1
             return False
         else:
             turn.stream()
@@ -413,7 +444,13 @@ class Lane:
 
     def watch(self) -> None:
         """End a call that is past its deadline, and go on in a new thread."""
-        turn = self.turn
-        if turn is not None and turn.overdue() and turn.phase != "dry":
+        with self._lock:
+            turn = self.turn
+            if turn is None or not turn.overdue():
+                return
             self.incarnation += 1
+            if turn.phase == "dry":
+                turn.refused = f"no answer to {turn.stuck_at()} within its deadline"
+                self.turn = None
+                return
             self.start(turn.phase)

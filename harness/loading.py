@@ -23,10 +23,17 @@ def load_object(reference: str) -> Any:
     return attrgetter(name)(importlib.import_module(module))
 
 
-def load_strategy(reference: str) -> type[Any]:
-    """The class that `module:QualName` or `FILE.py:QualName` names."""
+def load_strategy(reference: str, *, keep_path: bool = False) -> type[Any]:
+    """The class that `module:QualName` or `FILE.py:QualName` names.
+
+    With `keep_path` the file's folder stays on the path, for what its methods import later.
+    """
     where, _, name = reference.rpartition(":")
-    module = load_file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
+    module = (
+        load_file(Path(where), keep_path=keep_path)
+        if where.endswith(".py")
+        else importlib.import_module(where)
+    )
     try:
         found = attrgetter(name)(module)
     except AttributeError:
@@ -36,7 +43,7 @@ def load_strategy(reference: str) -> type[Any]:
     return found
 
 
-def load_file(path: Path) -> ModuleType:
+def load_file(path: Path, *, keep_path: bool = False) -> ModuleType:
     """Import a user's file, its folder first on the path; its own traceback if that fails."""
     path = path.resolve()
     if not path.is_file():
@@ -59,6 +66,9 @@ def load_file(path: Path) -> ModuleType:
             f"{path.name} cannot be imported: {type(error).__name__}: {error}",
             own_traceback(error, path),
         ) from error
+    finally:
+        if not keep_path and str(path.parent) in sys.path:
+            sys.path.remove(str(path.parent))
     return module
 
 
@@ -75,11 +85,12 @@ def strategies_in(module: ModuleType) -> dict[str, type[Any]]:
 
 
 def own_traceback(error: BaseException, file: str | Path | None) -> str:
-    """The traceback of `error` from its first frame in `file` on; the whole of it if none is."""
+    """The traceback of `error` from its first frame in `file` on; its last line if none is."""
     frames = traceback.extract_tb(error.__traceback__)
     if file is not None:
         mine = [i for i, frame in enumerate(frames) if Path(frame.filename) == Path(file)]
-        if mine:
-            frames = traceback.StackSummary.from_list(frames[mine[0] :])
+        if not mine:  # the harness's own words about an answer: its frames help nobody
+            return "".join(traceback.format_exception_only(error))
+        frames = traceback.StackSummary.from_list(frames[mine[0] :])
     lines = ["Traceback (most recent call last):\n", *frames.format()]
     return "".join([*lines, *traceback.format_exception_only(error)])

@@ -46,7 +46,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a worker process says: that an order is done, that the strategy broke, or that a
-    worker has reached the armed point and waits there."""
+    worker has reached the armed point and waits there; and why clients could not be opened."""
 
     done: Do | None = None
     broken: str | None = None
@@ -54,3 +54,4 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     at: str | None = None
     process: int | None = None
     points: tuple[str, ...] = ()
+    unopened: dict[str, int] = {}

@@ -30,11 +30,29 @@ def classify(
     said = describe(error)
     if isinstance(error, Failed):
         return Answer(type="fail", error=said)
-    definite = any(client.definite(cause) for cause in causes(error) for client in clients)
+    definite = any(
+        client.definite(cause) and (single_transaction or _came_through(cause, client))
+        for cause in causes(error)
+        for client in clients
+    )
     trusted = single_transaction or not untraced
     if definite and trusted and not any(client.may_have_written() for client in clients):
         return Answer(type="fail", error=said)
     return Answer(type="info", error=said)
+
+
+def _came_through(error: BaseException, client: Client) -> bool:
+    """Whether this error was raised on the client's own connection: its frames say so.
+
+    One from a connection that the strategy opened by itself proves nothing: we did not see what
+    that connection had written before.
+    """
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_globals.get("__name__") in client.recorded_in:
+            return True
+        trace = trace.tb_next
+    return False
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:

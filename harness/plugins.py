@@ -37,6 +37,7 @@ def reference(kind: str, name: str) -> str:
 def unknown_name(what: str, name: str, known: Iterable[str]) -> str:
     """The sentence for a name that does not exist, with the close ones."""
     names = sorted(known)
+    what = what.removesuffix("s") if what != "anomalies" else "anomaly"
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     if close:
         return f"there is no {what} {name!r}; did you mean {' or '.join(close)}?"

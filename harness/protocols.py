@@ -180,6 +180,8 @@ class Client(Protocol):
 
     handle: Any
     """What `ctx.<backend>` gives to the strategy: the driver's own connection object."""
+    recorded_in: frozenset[str]
+    """The modules through whose frames an error of this connection comes."""
     conn: str | int | None
     """The server's name for this connection (backend pid, client id)."""
 

@@ -21,7 +21,7 @@ import msgspec
 from .errors import Failed
 from .history import Phase
 from .journal import Segment
-from .lane import Lane, Seat, Shop
+from .lane import Lane, Seat, Shop, Turn
 from .loading import load_object, own_traceback
 from .orders import Order, Report, WorkerConfig
 from .outcomes import describe
@@ -40,6 +40,7 @@ class Process:
         workload = msgspec.convert(config.params, load_object(config.workload))
         self.shop = Shop(config, workload, Segment(Path(config.segment)))
         self.shop.point = self._points.reach
+        self._dry_turn: Turn | None = None
         self.lanes = [
             Lane(self.shop, worker, incarnation)
             for worker, incarnation in config.incarnations.items()
@@ -56,6 +57,9 @@ class Process:
             time.sleep(min(WATCH_EVERY_S, self._config.op_timeout / 4e9))
             for lane in self.lanes:
                 lane.watch()
+                if self._dry_turn is not None and self._dry_turn.refused and lane.turn is None:
+                    stuck, self._dry_turn = self._dry_turn, None
+                    self.say(Report(done="dry", broken=stuck.refused))
                 turn = lane.turn
                 if turn is not None:
                     self.shop.trace.write(turn.seat.tracer)
@@ -82,7 +86,13 @@ class Process:
             text = own_traceback(error, file)
             self.say(Report(done=order.do, broken=describe(error), traceback=text))
         else:
-            self.say(Report(done=order.do, points=self._points.passed()))
+            self.say(
+                Report(
+                    done=order.do,
+                    points=self._points.passed(),
+                    unopened=dict(self.shop.unopened),
+                )
+            )
 
     def _on_an_instance(self, method: str) -> None:
         """`setup` and `teardown` run on an instance of their own."""
@@ -100,17 +110,20 @@ class Process:
     def _dry(self) -> None:
         """Each method once, by process 0 alone; what it raises is the strategy's own fault."""
         lane = self.lanes[0]
-        turn = lane.next_turn("dry")
+        turn = self._dry_turn = lane.next_turn("dry")
         try:
             turn.open()
             turn.stream()
         finally:
+            self._dry_turn = None
             turn.seat.close()
             lane.turn = None
             lane.incarnation += 1
         error = turn.seat.error
         if error is not None and not isinstance(error, Failed):
             raise error
+        if turn.refused:
+            raise DryRunFailed(turn.refused)
 
     def _start(self, phase: Phase) -> None:
         for lane in self.lanes:
@@ -130,6 +143,10 @@ class Process:
         for lane in self.lanes:
             while lane.thread is not None and lane.thread.is_alive():
                 lane.thread.join(0.05)
+
+
+class DryRunFailed(Exception):
+    """An operation of the dry run, where nobody else is at work, was not answered with ok."""
 
 
 class Points:

@@ -102,6 +102,8 @@ class _ClientStrike:
         """Arm the point everywhere; the first to reach it is struck there."""
         members = self.arena.crew.members
         for member in members:
+            while not member.reached.empty():
+                member.reached.get_nowait()
             member.order("arm", self.point)
         deadline = time.monotonic() + POINT_S
         try:
@@ -115,9 +117,8 @@ class _ClientStrike:
                     return report.process
             return None
         finally:
-            for slot, member in enumerate(members):
-                if slot != self.slot:
-                    member.order("arm", None)
+            for member in members:
+                member.order("arm", None)
 
     def _catch(self, what: str) -> bool:
         """Stop a process of which the journal then shows that it holds, or has something open."""

@@ -53,11 +53,18 @@ class ScheduledNemesis:
     def _run(self, arena: Arena) -> None:
         rng = random.Random(f"{arena.spec.seed}/nemesis")
         began = time.monotonic()
+        late = 0.0
         try:
             for number, moment in enumerate(self._moments, start=1):
-                if arena.over.wait(max(0.0, began + moment.at / 1e9 - time.monotonic())):
+                due = began + late + moment.at / 1e9
+                if due + moment.lasts / 1e9 > began + arena.spec.time / 1e9 and number > 1:
+                    return
+                if arena.over.wait(max(0.0, due - time.monotonic())):
                     return
                 self._strike(arena, rng, number, moment)
+                # The gap counts from the healing: what took longer than planned moves the rest.
+                end = began + (moment.at + moment.lasts) / 1e9
+                late = max(late, time.monotonic() - end)
         except BaseException as error:
             self._error = error
 
@@ -68,13 +75,12 @@ class ScheduledNemesis:
         _note(arena, {"id": number, "name": fault.name, "at": arena.now(), **strike.intent()})
         arena.active = f"{fault.name} on {strike.target}"
         try:
-            began = arena.now()
             strike.inject()
             arena.active = f"{fault.name} on {strike.target}"
             arena.injected += 1
             arena.record(
                 inject_event(
-                    time=began,
+                    time=round(strike.began * 1e9) - arena.epoch_ns,
                     name=fault.name,
                     number=number,
                     target=strike.target,

@@ -51,5 +51,6 @@ def _too_short(names: Sequence[str], lasts: int, time: int) -> str:
     return (
         f"--time {show_duration(time)} is too short for {', '.join(names)} of "
         f"{show_duration(lasts)} each: the first comes at a quarter of the time, "
-        f"and every kind must have a turn; at least --time {tenths / 10:g}s is needed"
+        f"and every kind must have a turn; at least --time {tenths / 10:g}s is needed, "
+        "or --faults none"
     )

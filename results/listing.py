@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from ..checkers import anomalies as _anomalies
 from ..checkers import levels as _levels
@@ -23,7 +24,8 @@ def listing(kind: str | None, name: str | None, *, console: Console, as_json: bo
     if kind is None:
         for each in _ROWS:
             rows = _ROWS[each]()
-            console.print(f"[bold]{each}[/]  {', '.join(row['name'] for row in rows)}")
+            line = Text.assemble((each, "bold"), "  ", ", ".join(row["name"] for row in rows))
+            console.print(line)
         return
     rows = _ROWS[kind]()
     if name is not None:
@@ -43,14 +45,14 @@ def _table(rows: Sequence[Row], console: Console) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     columns = [key for key in rows[0] if key not in ("explained", "aliases")]
     for key in columns:
-        table.add_column(key, overflow="fold")
+        table.add_column(key, overflow="fold", no_wrap=key == "name")
     for row in rows:
         table.add_row(*(_text(row[key]) for key in columns))
     console.print(table)
 
 
 def _explain(row: Row, console: Console) -> None:
-    console.print(f"[bold]{row['name']}[/]")
+    console.print(Text(row["name"], "bold"))
     for key, value in row.items():
         if key not in ("name", "explained") and value:
             console.print(f"  {key}: {_text(value)}", soft_wrap=True)

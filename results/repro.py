@@ -16,6 +16,7 @@ import msgspec
 
 from ..harness.choosing import Wish, choose
 from ..harness.errors import DokkaebiError
+from ..harness.plugins import find
 from ..harness.spec import SECOND, Spec, redact, show_duration
 from . import words
 
@@ -33,9 +34,8 @@ def command_line(spec: Spec, *, out: Path | None = None) -> str:
     usual = _usual(spec)
     line = ["dokkaebi", "run", *_subject(spec), *_where(spec, usual)]
     line += [*_faults(spec, usual), *_load(spec)]
-    for name, value in spec.params.items():
-        if usual is None or usual.params.get(name) != value:
-            line += ["--param", f"{name}={_plain(value)}"]
+    for name, value in _unusual(spec, usual):
+        line += ["--param", f"{name}={_plain(value)}"]
     if spec.require_progress:
         line.append("--require-progress")
     if out is not None:
@@ -80,6 +80,26 @@ def _usual(spec: Spec) -> Spec | None:
     except DokkaebiError:
         return None
     return usual if usual.strategy == spec.strategy else None
+
+
+def _unusual(spec: Spec, usual: Spec | None) -> list[tuple[str, Any]]:
+    """The parameters that differ from the strategy's; for a user's file, from the workload's.
+
+    What a class says of itself is no parameter of the command.
+    """
+    if usual is not None:
+        known, traits = usual.params, ()
+    else:
+        try:
+            workload = find("workloads", spec.workload)
+            known, traits = msgspec.structs.asdict(workload()), workload.traits
+        except DokkaebiError:  # a workload that is not installed here
+            known, traits = {}, ()
+    return [
+        (name, value)
+        for name, value in spec.params.items()
+        if known.get(name) != value and name not in traits
+    ]
 
 
 def _where(spec: Spec, usual: Spec | None) -> list[str]:

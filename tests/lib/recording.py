@@ -11,6 +11,11 @@ class Definite(Exception):
     sqlstate = "40001"
 
 
+def refuse(error: BaseException) -> None:
+    """Raise an error as the connection would: from here."""
+    raise error
+
+
 class Connection:
     """What a strategy gets; a test sets these to say what the operation did."""
 
@@ -24,6 +29,7 @@ class Connection:
 class Client:
     """The client around it; `opened` are all that were made since the list was cleared."""
 
+    recorded_in: ClassVar[frozenset[str]] = frozenset({__name__})
     opened: ClassVar[list[Client]] = []
 
     def __init__(self) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 
@@ -38,9 +38,9 @@ class Bank(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         "serializable-retry": f"{_HERE}.postgres:SerializableRetry",
     }
 
-    keys: int = 5
+    keys: Annotated[int, msgspec.Meta(ge=2)] = 5
     start: int = 100
-    most: int = 5
+    most: Annotated[int, msgspec.Meta(ge=1)] = 5
     allow_negative: bool = False
 
     def initial(self) -> Mapping[Any, Any]:

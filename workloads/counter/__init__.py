@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 
@@ -47,9 +47,9 @@ class Counter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         "watch-multi": f"{_HERE}.valkey:WatchMulti",
     }
 
-    keys: int = 4
+    keys: Annotated[int, msgspec.Meta(ge=1)] = 4
     start: int = 0
-    read_share: float = 0.1
+    read_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.1
 
     def initial(self) -> Mapping[Any, Any]:
         """Keys 0 to `keys`-1, and one more for the dry run."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Generator, Hashable, Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
@@ -51,9 +51,9 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         "guarded-fencing-the-write-only": f"{_HERE}.valkey_postgres:FencingTheWriteOnly",
     }
 
-    ttl: float = 1.0
-    hold: float = 0.05
-    names: int = 4
+    ttl: Annotated[float, msgspec.Meta(gt=0)] = 1.0
+    hold: Annotated[float, msgspec.Meta(ge=0)] = 0.05
+    names: Annotated[int, msgspec.Meta(ge=1)] = 4
     lease: Literal["ttl", "renewed"] | None = "ttl"
     fencing: bool = False
     guarded: bool = False

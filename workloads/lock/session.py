@@ -30,10 +30,10 @@ class _Holder:
         return self._strategy.release(ask.value, self._token)
 
     def answer(self, ask: Ask, returned: Any) -> Answer:
-        """None from `acquire` is a refusal; what `release` answers is ignored."""
+        """None (or False) from `acquire` is a refusal; what `release` answers is ignored."""
         if ask.f == "release":
             return done(ask.value, returned)
-        if returned is None:
+        if returned is None or returned is False:  # False is no token either
             return Answer(type="fail", error=REFUSED)
         lease = returned if isinstance(returned, Lease) else None
         self._token = returned.token if lease else returned

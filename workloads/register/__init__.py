@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 
@@ -39,7 +39,7 @@ class Register(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         "key": f"{_HERE}.valkey:Key",
     }
 
-    keys: int = 4
+    keys: Annotated[int, msgspec.Meta(ge=1)] = 4
     start: int = 0
 
     def initial(self) -> Mapping[Any, Any]:

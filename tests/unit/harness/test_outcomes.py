@@ -11,8 +11,18 @@ class Definite(Exception):
     sqlstate = "40001"
 
 
+def raised(error, cause=None):
+    """The error as it is caught: with the frames through which it came."""
+    try:
+        raise error from cause
+    except type(error) as caught:
+        return caught
+
+
 class Client:
     """A client whose table holds `Definite`, and which may or may not have written."""
+
+    recorded_in = frozenset({__name__})
 
     def __init__(self, wrote=False):
         self.wrote = wrote
@@ -25,16 +35,16 @@ class Client:
 
 
 def test_1_1_a_definite_error_without_a_write_is_fail():
-    answer = outcomes.classify(Definite("could not serialize"), [Client()])
+    answer = outcomes.classify(raised(Definite("could not serialize")), [Client()])
     assert (answer.type, answer.error) == ("fail", "40001 could not serialize")
 
 
 def test_1_1_a_definite_error_after_a_write_outside_what_it_rolled_back_is_info():
-    assert outcomes.classify(Definite(), [Client(wrote=True)]).type == "info"
+    assert outcomes.classify(raised(Definite()), [Client(wrote=True)]).type == "info"
 
 
 def test_1_1_a_write_on_another_connection_makes_it_info():
-    assert outcomes.classify(Definite(), [Client(), Client(wrote=True)]).type == "info"
+    assert outcomes.classify(raised(Definite()), [Client(), Client(wrote=True)]).type == "info"
 
 
 def test_1_1_what_is_not_in_the_table_is_info():
@@ -43,11 +53,10 @@ def test_1_1_what_is_not_in_the_table_is_info():
 
 
 def test_1_1_the_error_is_found_through_cause_and_orig():
-    wrapped = ValueError("wrapped")
-    wrapped.__cause__ = Definite()
+    wrapped = raised(ValueError("wrapped"), raised(Definite()))
     assert outcomes.classify(wrapped, [Client()]).type == "fail"
     orm = ValueError("orm")
-    orm.orig = Definite()
+    orm.orig = raised(Definite())
     assert outcomes.classify(orm, [Client()]).type == "fail"
 
 
@@ -65,9 +74,15 @@ def test_1_1_never_through_context():
 
 
 def test_1_4_on_untraced_connections_only_failed_is_definite():
-    assert outcomes.classify(Definite(), [Client()], untraced=True).type == "info"
+    assert outcomes.classify(raised(Definite()), [Client()], untraced=True).type == "info"
     assert outcomes.classify(Failed("no"), [Client()], untraced=True).type == "fail"
-    kept = outcomes.classify(Definite(), [Client()], untraced=True, single_transaction=True)
+    kept = outcomes.classify(raised(Definite()), [Client()], untraced=True, single_transaction=True)
+    assert kept.type == "fail"
+
+
+def test_1_4_an_error_that_did_not_come_through_our_client_is_info():
+    assert outcomes.classify(Definite(), [Client()]).type == "info"
+    kept = outcomes.classify(Definite(), [Client()], single_transaction=True)
     assert kept.type == "fail"
 
 

@@ -4,7 +4,7 @@ import threading
 import time
 
 import pytest
-from recording import Client, Definite
+from recording import Client, Definite, refuse
 
 from dokkaebi import Failed, Lease
 from dokkaebi.harness import lane as lanes
@@ -45,7 +45,7 @@ def shop(tmp_path, monkeypatch):
 
     def make(workload=None, *, op_timeout=5.0, workers=8, **methods):
         strategy = type("Given", (Strategy,), methods)
-        monkeypatch.setattr(lanes, "load_strategy", lambda reference: strategy)
+        monkeypatch.setattr(lanes, "load_strategy", lambda reference, **options: strategy)
         (tmp_path / "journal").mkdir(exist_ok=True)
         config = WorkerConfig(
             slot=0,
@@ -92,7 +92,7 @@ ADD = Ask("add", [0, 1])
 
 def raises(error):
     def method(self, *args):
-        raise error
+        refuse(error)
 
     return method
 
@@ -107,6 +107,15 @@ def test_1_1_a_definite_error_is_fail_and_keeps_the_process(shop):
     assert not turn.retired
 
 
+def test_1_4_a_definite_error_of_a_connection_that_we_did_not_see_is_info(shop):
+    def add(self, key, delta):
+        raise Definite("from a connection of the strategy's own")
+
+    made = shop(add=add)
+    assert perform(made, ADD).retired
+    assert last(made).type == "info"
+
+
 def test_1_1_anything_else_is_info_and_retires_the_process(shop):
     made = shop(add=raises(ConnectionResetError("gone")))
     assert perform(made, ADD).retired
@@ -116,7 +125,7 @@ def test_1_1_anything_else_is_info_and_retires_the_process(shop):
 def test_1_3_after_a_fail_the_connection_is_rolled_back(shop):
     def add(self, key, delta):
         self.pg.open = True
-        raise Definite
+        refuse(Definite())
 
     made = shop(add=add)
     turn = perform(made, ADD)
@@ -127,7 +136,7 @@ def test_1_3_after_a_fail_the_connection_is_rolled_back(shop):
 def test_1_3_a_connection_that_cannot_be_rolled_back_retires_the_process(shop):
     def add(self, key, delta):
         self.pg.stuck = True
-        raise Definite
+        refuse(Definite())
 
     assert perform(shop(add=add), ADD).retired
 
@@ -237,6 +246,12 @@ def test_1_7_at_its_deadline_an_operation_is_info_and_its_worker_goes_on(shop):
     assert "no answer within 0.05 s" in first[1].error
     assert {e.process for e in events(made)} == {0, 8}
     merge(read_segments(made.segment.path.parent))
+
+
+def test_1_7_an_answer_after_the_deadline_is_too_late(shop):
+    made = shop(op_timeout=0.02, add=lambda self, *args: time.sleep(0.05))
+    assert perform(made, ADD).retired
+    assert last(made).type == "info"
 
 
 def test_2_a_process_id_never_outlives_its_client(shop):
