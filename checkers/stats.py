@@ -21,6 +21,9 @@ Contends = Callable[[Operation], tuple[Hashable, bool] | None]
 _DEADLOCK = re.compile(r"(40P01|1213)\b")
 """PostgreSQL's deadlock_detected and InnoDB's ER_LOCK_DEADLOCK, at the head of an error."""
 
+_NUMBERS = re.compile(r"(?<= )\d[\d.]*")
+MOST_ERRORS = 3
+
 
 def stats(history: History, contends: Contends) -> Stats:
     """The figures of the main and final phases; the dry run is left out."""
@@ -42,7 +45,15 @@ def stats(history: History, contends: Contends) -> Stats:
         deadlocks=sum(bool(op.error and _DEADLOCK.match(op.error)) for op in operations),
         left_open=dict(Counter(op.f for op in ok if op.ext.get("left_open"))),
         suspicious=dict(Counter(op.f for op in ok if op.ext.get("suspicious"))),
+        errors=dict(Counter(filter(None, map(_said, operations))).most_common(MOST_ERRORS)),
     )
+
+
+def _said(op: Operation) -> str | None:
+    """What an operation that was not answered well said, numbers within it left out."""
+    if op.error is None or op.error == "refused":
+        return None
+    return _NUMBERS.sub("…", op.error)[:80]
 
 
 def conflicts(history: History, operations: Iterable[Operation], contends: Contends) -> int:

@@ -36,7 +36,8 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     `conflicts` are pairs of overlapping operations on one key of which at least one writes,
     `handovers` consecutive holds of one lock by different processes, `left_open` the operations
     that answered ok and left a transaction open, by function, `suspicious` the oks that a driver
-    warned about, `deadlocks` those that the server resolved.
+    warned about, `deadlocks` those that the server resolved, `errors` the commonest errors of
+    failed and unknown operations (refusals are none).
     """
 
     ok: int = 0
@@ -50,6 +51,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     deadlocks: int = 0
     left_open: dict[str, int] = {}
     suspicious: dict[str, int] = {}
+    errors: dict[str, int] = {}
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):

@@ -110,6 +110,7 @@ def facts(result: Result, report: Path | None = None) -> list[tuple[str, str]]:
         ("found", _found(result)),
         ("faults", faults_line(result)),
         ("coverage", coverage_line(result)),
+        ("errors", _errors(result)),
         ("warning", _warnings(result)),
         ("look", _look(result, report)),
     ]
@@ -171,6 +172,11 @@ def coverage_line(result: Result) -> str:
     if stats.deadlocks:
         parts.append(f"{words.count(stats.deadlocks, 'deadlock')} resolved by the server")
     return " · ".join(parts)
+
+
+def _errors(result: Result) -> str:
+    said = [f"{n:,} × {words.clean(error, 80)}" for error, n in result.stats.errors.items()]
+    return " · ".join(said)
 
 
 def _warnings(result: Result) -> str:

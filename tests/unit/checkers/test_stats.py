@@ -109,3 +109,14 @@ def test_deadlocks_and_suspicions_are_counted_by_function():
 def test_an_empty_history_has_figures_too():
     figures = stats(history(""), touched)
     assert (figures.ok, figures.seconds, figures.conflicts) == (0, 0.0, 0)
+
+
+def test_the_commonest_errors_are_told_and_refusals_are_none():
+    from dokkaebi import History, Op
+
+    events = []
+    for i, error in enumerate(["40001 row 7 changed", "40001 row 8 changed", "refused", None]):
+        events.append(Op(time=2 * i, process=i, type="invoke", f="add", value=[0, 1]))
+        kind = "ok" if error is None else "fail"
+        events.append(Op(time=2 * i + 1, process=i, type=kind, f="add", value=[0, 1], error=error))
+    assert stats(History(events), lambda op: None).errors == {"40001 row … changed": 2}
