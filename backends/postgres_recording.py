@@ -94,6 +94,8 @@ def _at_once(pgconn: pq.abc.PGconn, command: bytes) -> pq.abc.PGresult:
     if pgconn.status != pq.ConnStatus.OK:
         raise psycopg.OperationalError("the connection is closed")
     result = pgconn.exec_(command)
+    if pgconn.status != pq.ConnStatus.OK:
+        raise psycopg.OperationalError(pgconn.get_error_message())
     if result.status not in (_COMMAND, _TUPLES):
         raise psycopg.errors.error_from_result(result)
     return result
