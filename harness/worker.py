@@ -21,10 +21,11 @@ import msgspec
 from .errors import Failed
 from .history import Phase
 from .journal import Segment
-from .lane import Lane, Seat, Shop, Turn
+from .lane import Lane, Turn
 from .loading import load_object, own_traceback
 from .orders import Order, Report, WorkerConfig
 from .outcomes import describe
+from .seat import Seat, Shop
 
 WATCH_EVERY_S = 0.05
 POINT_WAIT_S = 1.0

@@ -13,14 +13,23 @@ from ..harness.engine import Arena
 from ..harness.protocols import Backend, Evidence, Kill, Pause
 
 
-class KillServer:
+class _ServerFault:
+    """What both faults need: a server of ours, with the power that they use."""
+
+    power: type
+
+    def missing(self, backend: Backend) -> str | None:
+        """Why this fault cannot strike here; None if it can."""
+        if isinstance(backend, self.power):
+            return None
+        return f"{backend.name} is no server that we started"
+
+
+class KillServer(_ServerFault):
     """`kill`: SIGKILL every process of the server; start it again when the fault ends."""
 
     name = "kill"
-
-    def missing(self, backend: Backend) -> str | None:
-        """Only a server of ours can be killed."""
-        return None if isinstance(backend, Kill) else f"{backend.name} is no server that we started"
+    power = Kill
 
     def draw(
         self, arena: Arena, rng: random.Random, backend: Backend, *, aimed: bool
@@ -61,16 +70,11 @@ class _KillStrike:
         )
 
 
-class PauseServer:
+class PauseServer(_ServerFault):
     """`pause`: SIGSTOP every process of the server; SIGCONT when the fault ends."""
 
     name = "pause"
-
-    def missing(self, backend: Backend) -> str | None:
-        """Only a server of ours can be stopped."""
-        return (
-            None if isinstance(backend, Pause) else f"{backend.name} is no server that we started"
-        )
+    power = Pause
 
     def draw(
         self, arena: Arena, rng: random.Random, backend: Backend, *, aimed: bool

@@ -30,7 +30,7 @@ from dokkaebi.checkers import (
     sections,
 )
 from dokkaebi.checkers.search import Pending
-from dokkaebi.harness import history, journal, lane, outcomes, verdict
+from dokkaebi.harness import history, journal, lane, outcomes, seat, verdict
 from dokkaebi.harness.protocols import Answer
 from dokkaebi.workloads import bank as bank_workload
 from dokkaebi.workloads import counter as counter_workload
@@ -185,9 +185,9 @@ def _same_block(real: Any) -> Any:
 RULES = [
     # The engine
     Rule("a definite error is fail", ENGINE + "test_1_1_a_definite_error_is_fail_and_keeps_the_process",
-         lane, "classify", _answers(type="info")),
+         seat, "classify", _answers(type="info")),
     Rule("anything else is info", ENGINE + "test_1_1_anything_else_is_info_and_retires_the_process",
-         lane, "classify", _answers(type="fail")),
+         seat, "classify", _answers(type="fail")),
     Rule("an error of a connection that we did not see is unknown",
          ENGINE + "test_1_4_a_definite_error_of_a_connection_that_we_did_not_see_is_info",
          outcomes, "_came_through", always(True)),
@@ -205,10 +205,10 @@ RULES = [
          outcomes, "classify", _answers(type="fail")),
     Rule("after a fail the connection is rolled back",
          ENGINE + "test_1_3_after_a_fail_the_connection_is_rolled_back",
-         lane.Seat, "settle", always(True)),
+         seat.Seat, "settle", always(True)),
     Rule("a connection that cannot be rolled back is retired",
          ENGINE + "test_1_3_a_connection_that_cannot_be_rolled_back_retires_the_process",
-         lane.Seat, "settle", always(True)),
+         seat.Seat, "settle", always(True)),
     Rule("an ok that leaves a transaction open is counted",
          ENGINE + "test_1_3_an_ok_that_leaves_a_transaction_open_is_counted_and_then_rolled_back",
          lane.Turn, "_completion",
@@ -227,7 +227,7 @@ RULES = [
          ENGINE + "test_1_6_a_suspicious_ok_stays_ok_and_is_counted", lane.Turn, "_completion",
          lambda real: lambda *a, **k: msgspec.structs.replace(real(*a, **k), type="info")),
     Rule("Failed is fail", ENGINE + "test_failed_is_fail_whatever_was_written",
-         lane, "classify", _answers(type="info")),
+         seat, "classify", _answers(type="info")),
     Rule("every operation has a deadline",
          ENGINE + "test_1_7_at_its_deadline_an_operation_is_info_and_its_worker_goes_on",
          lane.Turn, "overdue", always(False)),
@@ -243,7 +243,7 @@ RULES = [
          lane.Turn, "_now", always(7)),
     Rule("a stream is a function of seed, worker and incarnation",
          ENGINE + "test_3_3_a_workers_stream_is_a_function_of_seed_worker_and_incarnation",
-         lane.Shop, "script", lambda real: lambda self, phase, worker, process: real(self, phase, 0, 8)),
+         seat.Shop, "script", lambda real: lambda self, phase, worker, process: real(self, phase, 0, 8)),
     Rule("written values are never repeated",
          ENGINE + "test_3_3_a_respawned_worker_never_writes_a_value_again",
          register_workload.Register, "main", _same_block),

@@ -7,12 +7,13 @@ import pytest
 from recording import Client, Definite, refuse
 
 from dokkaebi import Failed, Lease
-from dokkaebi.harness import lane as lanes
+from dokkaebi.harness import seat as seats
 from dokkaebi.harness.history import decode_lines
 from dokkaebi.harness.journal import Segment, merge, read_segments
-from dokkaebi.harness.lane import Lane, Seat, Shop, Turn
+from dokkaebi.harness.lane import Lane, Turn
 from dokkaebi.harness.orders import WorkerConfig
 from dokkaebi.harness.protocols import Ask, ClientSpec
+from dokkaebi.harness.seat import Seat, Shop
 from dokkaebi.workloads.bank import Bank
 from dokkaebi.workloads.counter import Counter
 from dokkaebi.workloads.lock import Lock
@@ -45,7 +46,7 @@ def shop(tmp_path, monkeypatch):
 
     def make(workload=None, *, op_timeout=5.0, workers=8, **methods):
         strategy = type("Given", (Strategy,), methods)
-        monkeypatch.setattr(lanes, "load_strategy", lambda reference, **options: strategy)
+        monkeypatch.setattr(seats, "load_strategy", lambda reference, **options: strategy)
         (tmp_path / "journal").mkdir(exist_ok=True)
         config = WorkerConfig(
             slot=0,
