@@ -76,7 +76,7 @@ class ScheduledNemesis:
         arena.active = f"{fault.name} on {strike.target}"
         try:
             strike.inject()
-            arena.active = f"{fault.name} on {strike.target}"
+            arena.active = f"{fault.name} on {strike.target.partition(' (')[0]}"
             arena.injected += 1
             arena.record(
                 inject_event(
