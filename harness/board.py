@@ -85,12 +85,13 @@ class Board:
                 self._open.pop(process, None)
                 self._holding.pop(process, None)
 
-    def figures(self, *, now: int, total: int, phase: str) -> Figures:
-        """The figures to show; call it at regular intervals, for the rates."""
+    def figures(self, *, now: int, since: int, total: int, phase: str) -> Figures:
+        """The figures to show at `now`, in a phase that began at `since` (ns); call it at regular
+        intervals, for the rates."""
         with self._lock:
-            return self._figures(now=now, total=total, phase=phase)
+            return self._figures(now=now, since=since, total=total, phase=phase)
 
-    def _figures(self, *, now: int, total: int, phase: str) -> Figures:
+    def _figures(self, *, now: int, since: int, total: int, phase: str) -> Figures:
         done = sum(self._counts.values())
         if now > self._rated[0]:
             self._rates.append((done - self._rated[1]) / (now - self._rated[0]) * 1e9)
@@ -102,7 +103,7 @@ class Board:
             np.percentile(np.array(recent), (50, 99, 100)) / 1e6 if recent else (0.0, 0.0, 0.0)
         )
         return Figures(
-            elapsed_ns=now,
+            elapsed_ns=max(0, now - since),
             total_ns=total,
             phase=phase,
             ok=self._counts["ok"],

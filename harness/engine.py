@@ -373,8 +373,9 @@ class Engine:
 
     def _show(self, phase: str, arena: Arena, *, since: int = 0) -> None:
         self._board.poll()
-        now = max(0, arena.now() - since)
-        figures = self._board.figures(now=now, total=self.spec.time, phase=phase)
+        figures = self._board.figures(
+            now=arena.now(), since=since, total=self.spec.time, phase=phase
+        )
         self._view.update(
             msgspec.structs.replace(
                 figures,
