@@ -56,7 +56,8 @@ def test_levels_are_said(tmp_path):
     assert "nothing here contradicts snapshot-isolation" in text
 
 
-def test_colour_is_only_added(tmp_path):
+def test_colour_is_only_added(tmp_path, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")  # on a dumb one rich takes a width of its own
     plain = printed(tmp_path, "counter", 100)
     coloured = printed(tmp_path, "counter", 100, force_terminal=True, color_system="standard")
     assert "\x1b[" in coloured
