@@ -1,7 +1,8 @@
 """A lock in Valkey that guards a row in PostgreSQL, with and without fencing.
 
-A pause of twice the ttl, the default, ends shortly after these leases do, and the holds are long:
-the next holder is then often still inside its section when the paused one comes back.
+With fencing, leases are granted for longer than the ttl: a pause of twice the ttl, the default,
+ends shortly after they do, and the next holder is then often still inside its section when the
+paused one comes back.
 """
 
 from __future__ import annotations
@@ -15,9 +16,6 @@ from redis import Redis
 from ....harness.context import Context
 from ....harness.lease import Lease
 from .valkey import DELETE_IF_MINE
-
-LEASE = 1.8
-"""Leases are granted for this many times the ttl."""
 
 _ACQUIRE = """
 if redis.call('EXISTS', KEYS[1]) == 1 then
@@ -37,6 +35,8 @@ class _Guarded:
     faults = ("pause-client",)
     autocommit = True
     params: ClassVar[dict[str, Any]] = {"ttl": 0.25, "hold": 0.22, "names": 6}
+    leases = 1.8
+    """Leases are granted for this many times the ttl."""
     valkey: Redis
     postgres: Connection[Any]
 
@@ -56,8 +56,8 @@ class _Guarded:
         self.valkey, self.postgres = ctx.valkey, ctx.postgres
 
     def acquire(self, name: str, ttl: float) -> Lease | None:
-        """Take the lock and the next token in one script, for a lease longer than the ttl."""
-        lease = LEASE * ttl
+        """Take the lock and the next token in one script."""
+        lease = self.leases * ttl
         token: Any = self.valkey.eval(_ACQUIRE, 1, name, int(lease * 1000))
         return None if token is None else Lease(int(token), lease)
 
@@ -75,6 +75,7 @@ class WithoutFencing(_Guarded):
 
     expect = "unsafe"
     anomaly = "expired-hold"
+    leases = 1.0
 
     def guarded(self, name: str, token: int, step: Callable[[int], int]) -> bool:
         """Read, work, write."""
