@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from .columns import INFO, Operations
 from .errors import MalformedHistory
 
 Type = Literal["invoke", "ok", "fail", "info"]
@@ -30,6 +31,7 @@ MAX_LINE = 64 * 2**20
 
 _CODE: dict[str, int] = {name: code for code, name in enumerate(TYPES)}
 _INVOKE = _CODE["invoke"]
+_FAIL = _CODE["fail"]
 _NEMESIS_PROCESS = -1
 _SPARSE = ("error", "node", "result", "phase", "attempts", "conn", "ext")
 
@@ -88,7 +90,18 @@ class History:
     (ttl, initial values, faults asked for ...) that checkers need.
     """
 
-    __slots__ = ("_sparse", "_values", "f", "functions", "meta", "pair", "process", "time", "type")
+    __slots__ = (
+        "_sparse",
+        "_table",
+        "_values",
+        "f",
+        "functions",
+        "meta",
+        "pair",
+        "process",
+        "time",
+        "type",
+    )
 
     def __init__(
         self,
@@ -117,6 +130,7 @@ class History:
         }
         self.meta: Mapping[str, Any] = dict(meta or {})
         self.pair: npt.NDArray[np.int32] = _pair(events, source)
+        self._table: Operations | None = None
 
     def __len__(self) -> int:
         return len(self._values)
@@ -171,6 +185,36 @@ class History:
             codes = [i for i, name in enumerate(self.functions) if name in functions]
             chosen = chosen[np.isin(self.f[chosen], codes)]
         return (self.operation(int(i)) for i in chosen)
+
+    @property
+    def table(self) -> Operations:
+        """Every client operation as columns of numbers, in the order of invocation."""
+        if self._table is None:
+            self._table = self._tabulate()
+        return self._table
+
+    def _tabulate(self) -> Operations:
+        index = self.invocations()
+        end = self.pair[index].astype(np.int64)
+        kind = np.where(end >= 0, self.type[end], INFO).astype(np.int8)
+        timed = self.time[index] >= 0
+        ret = np.where(timed, self.time[end], end)
+        errors, phases = self._sparse["error"], self._sparse["phase"]
+        refused = np.zeros(len(self), dtype=np.bool_)
+        refused[[i for i, error in errors.items() if error == "refused"]] = True
+        dry = np.zeros(len(self), dtype=np.bool_)
+        dry[[i for i, phase in phases.items() if phase == "dry"]] = True
+        return Operations(
+            index=index,
+            end=end,
+            process=self.process[index],
+            type=kind,
+            f=self.f[index],
+            call=np.where(timed, self.time[index], index),
+            ret=np.where(kind == INFO, FOREVER, ret),
+            refused=refused[end] & (kind == _FAIL),
+            dry=dry[index],
+        )
 
     def invocations(self) -> npt.NDArray[np.int64]:
         """The indices of the clients' invocations."""

@@ -1,0 +1,8 @@
+"""How long the differential fuzz runs: a few seconds in `make test`, up to an hour in `make fuzz`."""
+
+import os
+
+
+def cases(number: int) -> int:
+    """The number of random cases to try: `number` times the environment's DOKKAEBI_FUZZ."""
+    return max(1, int(number * float(os.environ.get("DOKKAEBI_FUZZ", "1"))))
