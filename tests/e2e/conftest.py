@@ -1,5 +1,7 @@
 """Servers that the end-to-end tests share, each in a household of this test process."""
 
+import signal
+
 import pytest
 
 from dokkaebi.backends.postgres import Postgres
@@ -15,6 +17,14 @@ def state_folder(tmp_path_factory):
         folder = tmp_path_factory.mktemp("state")
         patch.setenv("DOKKAEBI_STATE_DIR", str(folder))
         yield folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def heard_interrupts():
+    """A shell starts background commands deaf to Ctrl-C, and children would inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")
