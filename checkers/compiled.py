@@ -61,24 +61,24 @@ def kernel(function: Callable[P, T]) -> Kernel[P, T]:
     return Kernel(function)
 
 
-def run(size: int, function: Kernel[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+def run(size: int, function: Kernel[..., T], *args: Any) -> T:
     """Call a kernel: interpreted where `size` is small, else compiled and interruptible."""
     if size < COMPILE_FROM:
         # Interpreted integers of numpy wrap as compiled ones do; that is meant, not worth a warning.
         import numpy as np
 
         with np.errstate(over="ignore"):
-            return function.plain(*args, **kwargs)
-    return _interruptible(function.compiled, *args, **kwargs)
+            return function.plain(*args)
+    return _interruptible(function.compiled, *args)
 
 
-def _interruptible(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+def _interruptible(function: Callable[..., T], *args: Any) -> T:
     answers: list[T] = []
     errors: list[BaseException] = []
 
     def work() -> None:
         try:
-            answers.append(function(*args, **kwargs))
+            answers.append(function(*args))
         except BaseException as error:
             errors.append(error)
 
