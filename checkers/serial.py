@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..harness.history import FOREVER
 from .compiled import kernel, run
+from .replay import replay, versions
 from .visibility import INITIAL, Reading
 
 Ints = npt.NDArray[np.int64]
@@ -60,19 +62,27 @@ def serial_order(
     before: Ints,
     after: Ints,
     *,
-    likely_start: Ints,
-    likely_end: Ints,
+    call: Ints,
+    ret: Ints,
     snapshots: bool = False,
     rounds: int = ROUNDS,
 ) -> Serial:
     """Search an order of all transactions in which each reads what was written last.
 
-    `before[i]` must have ended before `after[i]` starts (sessions, real time). `likely_start` and
-    `likely_end` (int64) say when each probably took effect; they only make a lucky guess likely.
-    With `snapshots`, a transaction reads at its start and writes at its end, and two writers of a
+    `before[i]` must have ended before `after[i]` starts (sessions, real time). `call` and `ret`
+    (int64, `FOREVER` without a return) bind nothing; they only make a lucky guess likely. With `snapshots`, a transaction reads at its start and writes at its end, and two writers of a
     key do not overlap; without, both are one moment. `rounds` is the budget.
     """
-    return _Search(reading, before, after, likely_start, likely_end, snapshots).search(rounds)
+    line = replay(reading, versions(reading), call, ret, FOREVER)
+    if line is not None and _keeps(line, before, after):
+        return Serial(True, 0, order=line)
+    return _Search(reading, before, after, call, ret, snapshots).search(rounds)
+
+
+def _keeps(line: Ints, before: Ints, after: Ints) -> bool:
+    place = np.empty(len(line), dtype=np.int64)
+    place[line] = np.arange(len(line))
+    return bool((place[before] < place[after]).all())
 
 
 class _Search:
@@ -81,8 +91,8 @@ class _Search:
         reading: Reading,
         before: Ints,
         after: Ints,
-        likely_start: Ints,
-        likely_end: Ints,
+        call: Ints,
+        ret: Ints,
         snapshots: bool,
     ) -> None:
         n = len(reading)
@@ -91,23 +101,14 @@ class _Search:
         self._reading = reading
         self._writer = np.repeat(np.arange(n), np.diff(reading.write_off)).astype(np.int64)
         self._reader = np.repeat(np.arange(n), np.diff(reading.read_off)).astype(np.int64)
-        self._version = self._versions()
+        self._version = versions(reading)
         self._readers = _grouped(self._version, self._reader, len(self._writer))
         self._moments = 2 * n if snapshots else n
         self._nodes = self._moments + reading.keys
         self._known = self._known_edges(before, after)
-        self._rank = self._ranked(likely_start, likely_end)
+        self._likely = self._guess(call, ret)
         self._variables: dict[tuple[int, int], int] = {}
         self._pairs: list[tuple[int, int]] = []
-
-    def _versions(self) -> Ints:
-        """For each read the place of its version among the writes, -1 for the initial one."""
-        reading = self._reading
-        span = max(reading.keys, 1)
-        ids = self._writer * span + reading.write_key
-        wanted = reading.read_from * span + reading.read_key
-        at = np.searchsorted(ids, wanted)
-        return np.where(reading.read_from == INITIAL, -1, at).astype(np.int64)
 
     # A transaction's moments: where it reads, and where it writes.
 
@@ -170,19 +171,15 @@ class _Search:
                     targets.append(writer)
         return np.array(sources, dtype=np.int64), np.array(targets, dtype=np.int64)
 
-    def _ranked(self, start: Ints, end: Ints) -> Ints:
-        """Every moment's place in the likely order."""
-        likely = np.zeros(self._nodes, dtype=np.int64)
+    def _guess(self, start: Ints, end: Ints) -> Ints:
+        """When each moment probably was."""
+        likely = np.full(self._nodes, np.iinfo(np.int64).max, dtype=np.int64)
         if self._two:
             likely[0 : self._moments : 2] = start
             likely[1 : self._moments : 2] = end
         else:
             likely[: self._moments] = end
-        likely[self._moments :] = -1
-        order = np.argsort(likely, kind="stable")
-        rank = np.empty(self._nodes, dtype=np.int64)
-        rank[order] = np.arange(self._nodes)
-        return rank
+        return likely
 
     # --- the search ------------------------------------------------------------------------------
 
@@ -212,7 +209,7 @@ class _Search:
         return Serial(None, rounds)
 
     def _ask(self, stuck: Ints, solver: Any) -> None:
-        """Make each pair of writers that came into conflict a variable; the guess is kept first."""
+        """Make each pair of writers that came into conflict a variable, at first turned round."""
         phases = []
         for first, then in stuck.tolist():
             low, high = min(first, then), max(first, then)
@@ -220,7 +217,7 @@ class _Search:
                 self._pairs.append((low, high))
                 self._variables[low, high] = len(self._pairs)
                 number = len(self._pairs)
-                phases.append(number if first == low else -number)
+                phases.append(-number if first == low else number)
                 solver.add_clause([number, -number])
         if phases:
             solver.set_phases(phases)
@@ -233,7 +230,7 @@ class _Search:
         offset, readers = self._readers
         said = {abs(literal): literal for literal in model}
         for number, (low, high) in enumerate(self._pairs, start=1):
-            literal = said.get(number, number)
+            literal = said[number]
             first, then = (low, high) if literal > 0 else (high, low)
             writer = self._writer[then]
             mine = readers[offset[first] : offset[first + 1]]
@@ -252,26 +249,37 @@ class _Search:
 
     def _line(self, chosen: tuple[Ints, Ints]) -> tuple[Ints, Ints]:
         """Lay all moments out in one line: (those that could be, pairs of writes that got stuck)."""
-        offset, to = _grouped(
-            np.concatenate([self._known[0], chosen[0]]),
-            np.concatenate([self._known[1], chosen[1]]),
-            self._nodes,
-        )
+        sources = np.concatenate([self._known[0], chosen[0]])
+        targets = np.concatenate([self._known[1], chosen[1]])
+        offset, to = _grouped(sources, targets, self._nodes)
+        came_off, came_from = _grouped(targets, sources, self._nodes)
         reading = self._reading
+        size = self._nodes + len(to)
+        # Just in time: as late as what depends on it allows.
+        due, order = run(size, _deadlines, self._nodes, offset, to, self._likely)
+        if len(order) < self._nodes:
+            return order, np.zeros((0, 2), dtype=np.int64)
+        rank = np.empty(self._nodes, dtype=np.int64)
+        rank[np.lexsort((self._likely, due))] = np.arange(self._nodes)
         arguments: Any = (
             self._nodes,
             offset,
             to,
-            self._rank,
+            came_off,
+            came_from,
+            rank,
+            self._likely,
             self._n,
             2 if self._two else 1,
             reading.read_off,
             self._version,
             reading.write_off,
             reading.write_key,
+            self._writer,
+            *self._readers,
             reading.keys,
         )
-        line, stuck = run(self._nodes + len(to), _lay_out, *arguments)
+        line, stuck = run(size, _lay_out, *arguments)
         return line, stuck
 
     def _committed(self, line: Ints) -> Ints:
@@ -443,6 +451,39 @@ def _shortest(offset: Ints, to: Ints, start: int, goal: int, nodes: int) -> Ints
 
 
 @kernel
+def _deadlines(nodes: int, offset: Ints, to: Ints, likely: Ints) -> tuple[Ints, Ints]:
+    """(the earliest likely time of each moment and all that must follow it, a topological order).
+
+    Moments on circles, and those after them, are missing in the order.
+    """
+    pending = np.zeros(nodes, dtype=np.int64)
+    for i in range(len(to)):
+        pending[to[i]] += 1
+    order = np.empty(nodes, dtype=np.int64)
+    end = 0
+    for v in range(nodes):
+        if pending[v] == 0:
+            order[end] = v
+            end += 1
+    at = 0
+    while at < end:
+        v = order[at]
+        at += 1
+        for i in range(offset[v], offset[v + 1]):
+            pending[to[i]] -= 1
+            if pending[to[i]] == 0:
+                order[end] = to[i]
+                end += 1
+    due = likely.copy()
+    for k in range(end - 1, -1, -1):
+        v = order[k]
+        for i in range(offset[v], offset[v + 1]):
+            if due[to[i]] < due[v]:
+                due[v] = due[to[i]]
+    return due, order[:end]
+
+
+@kernel
 def _push(heap: Ints, size: int, item: int) -> int:
     """Add to a binary heap, smallest first; returns the new size."""
     at = size
@@ -479,24 +520,77 @@ def _pop(heap: Ints, size: int) -> int:
 
 
 @kernel
-def _wake(
-    first_waiting: Ints,
-    next_waiting: Ints,
+def _waits_for(
+    v: int,
+    moments: int,
+    unread: Ints,
+    current: Ints,
+    active: Ints,
+    pardoned: npt.NDArray[np.bool_],
+    read_off: Ints,
+    version: Ints,
+    write_off: Ints,
+    write_key: Ints,
+) -> tuple[int, int]:
+    """(the write that this moment has to wait for, the write that waits); (-1, -1): none.
+
+    A commit waits for the other readers of what it overwrites. A start, where it is a moment of
+    its own, waits for the end of another writer of a key that it will write.
+    """
+    t = v // moments
+    for j in range(write_off[t], write_off[t + 1]):
+        if pardoned[j]:
+            continue
+        if moments == 2 and v % 2 == 0:
+            if active[write_key[j]] >= 0:
+                return active[write_key[j]], j
+            continue
+        old = current[write_key[j]]
+        if old < 0:
+            continue
+        others = unread[old]
+        if moments == 1:
+            for i in range(read_off[t], read_off[t + 1]):
+                if version[i] == old:
+                    others -= 1
+        if others > 0:
+            return old, j
+    return -1, -1
+
+
+@kernel
+def _blocked_by(
+    v: int,
     write: int,
-    waiting: npt.NDArray[np.bool_],
-    ready: Ints,
-    ready_size: int,
-    rank: Ints,
+    moments: int,
+    writer: Ints,
+    reader_off: Ints,
+    readers: Ints,
+    came_off: Ints,
+    came_from: Ints,
+    done: npt.NDArray[np.bool_],
+    waiting: Ints,
 ) -> int:
-    """Make all that wait for a write ready; returns the new size of that heap."""
-    w = first_waiting[write]
-    while w >= 0:
-        if waiting[w]:
-            waiting[w] = False
-            ready_size = _push(ready, ready_size, rank[w])
-        w = next_waiting[w]
-    first_waiting[write] = -1
-    return ready_size
+    """Another waiting moment without which `write` cannot be done with; -1 if none is found."""
+    at = -1
+    if moments == 2 and v % 2 == 0:
+        at = 2 * writer[write] + 1
+    else:
+        for i in range(reader_off[write], reader_off[write + 1]):
+            moment = readers[i] * moments
+            if not done[moment] and moment != v:
+                at = moment
+                break
+    steps = 0
+    while at >= 0 and waiting[at] < 0 and steps < len(done):
+        steps += 1
+        earlier = -1
+        for i in range(came_off[at], came_off[at + 1]):
+            if not done[came_from[i]]:
+                earlier = came_from[i]
+                break
+        at = earlier
+    return at if at >= 0 and waiting[at] >= 0 else -1
 
 
 @kernel
@@ -504,20 +598,25 @@ def _lay_out(
     nodes: int,
     offset: Ints,
     to: Ints,
+    came_off: Ints,
+    came_from: Ints,
     rank: Ints,
+    likely: Ints,
     n: int,
     moments: int,
     read_off: Ints,
     version: Ints,
     write_off: Ints,
     write_key: Ints,
+    writer: Ints,
+    reader_off: Ints,
+    readers: Ints,
     keys: int,
 ) -> tuple[Ints, Ints]:
     """Topological order, likely moments first, in which a write waits for those who read before it.
 
-    With two moments for a transaction a start waits, too, while another writer of a key that it
-    will write is between its start and its end. Where nothing but waiting is left, the likeliest
-    goes on, and the pairs of writes that this puts in conflict are noted.
+    Where nothing but waiting is left, some moments wait for each other in a circle. The pair of
+    writes in it that were most likely at one time is noted, and that wait is pardoned.
     """
     writes = len(write_key)
     unread = np.zeros(writes, dtype=np.int64)
@@ -532,107 +631,131 @@ def _lay_out(
         by_rank[rank[v]] = v
     current = np.full(keys, -1, dtype=np.int64)
     active = np.full(keys, -1, dtype=np.int64)
-    # A moment that waits stands in the list of the write it waits for.
+    pardoned = np.zeros(writes, dtype=np.bool_)
+    # A moment that waits stands in the list of the write it waits for, and names the write that
+    # makes it wait, its own.
     first_waiting = np.full(writes, -1, dtype=np.int64)
     next_waiting = np.full(nodes, -1, dtype=np.int64)
-    waiting = np.zeros(nodes, dtype=np.bool_)
+    waiting = np.full(nodes, -1, dtype=np.int64)
+    mine = np.full(nodes, -1, dtype=np.int64)
     ready = np.empty(nodes + 1, dtype=np.int64)
     held = np.empty(nodes + 1, dtype=np.int64)
     in_held = np.zeros(nodes, dtype=np.bool_)
-    ready_size, held_size = 0, 0
+    passed = np.full(nodes, -1, dtype=np.int64)
+    ready_size, held_size, end, conflicts = 0, 0, 0, 0
     line = np.empty(nodes, dtype=np.int64)
     done = np.zeros(nodes, dtype=np.bool_)
-    end = 0
     stuck = np.empty((2 * writes, 2), dtype=np.int64)
-    conflicts = 0
     for v in range(nodes):
         if pending[v] == 0:
             ready_size = _push(ready, ready_size, rank[v])
     while True:
-        forced = False
-        if ready_size > 0:
-            v = by_rank[_pop(ready, ready_size)]
-            ready_size -= 1
-        else:
+        if ready_size == 0:
             v = -1
             while held_size > 0 and v < 0:
-                v = by_rank[_pop(held, held_size)]
-                held_size -= 1
-                in_held[v] = False
-                if not waiting[v] or done[v]:
+                v = by_rank[held[0]]
+                if waiting[v] < 0:
+                    _pop(held, held_size)
+                    held_size -= 1
+                    in_held[v] = False
                     v = -1
             if v < 0:
                 break
-            forced = True
-            waiting[v] = False
-        if done[v]:
-            continue
+            # Follow who waits for whom until somebody comes a second time.
+            mark = conflicts
+            while v >= 0 and passed[v] != mark:
+                passed[v] = mark
+                last = v
+                v = _blocked_by(
+                    v,
+                    waiting[v],
+                    moments,
+                    writer,
+                    reader_off,
+                    readers,
+                    came_off,
+                    came_from,
+                    done,
+                    waiting,
+                )
+            start = v if v >= 0 else last
+            best, v = start, start
+            closest = likely[start] - likely[moments * (writer[waiting[start]] + 1) - 1]
+            while True:
+                v = _blocked_by(
+                    v,
+                    waiting[v],
+                    moments,
+                    writer,
+                    reader_off,
+                    readers,
+                    came_off,
+                    came_from,
+                    done,
+                    waiting,
+                )
+                if v < 0 or v == start:
+                    break
+                apart = likely[v] - likely[moments * (writer[waiting[v]] + 1) - 1]
+                if apart < closest:
+                    best, closest = v, apart
+            stuck[conflicts, 0] = waiting[best]
+            stuck[conflicts, 1] = mine[best]
+            conflicts += 1
+            pardoned[mine[best]] = True
+            waiting[best] = -1
+            ready_size = _push(ready, ready_size, rank[best])
+        v = by_rank[_pop(ready, ready_size)]
+        ready_size -= 1
         real = v < n * moments
-        t = v // moments if real else 0
-        reads = real and (moments == 1 or v % 2 == 0)
-        commits = real and (moments == 1 or v % 2 == 1)
-        waits_for = -1
-        if commits:
-            for j in range(write_off[t], write_off[t + 1]):
-                old = current[write_key[j]]
-                if old < 0:
-                    continue
-                others = unread[old]
-                if moments == 1:
-                    for i in range(read_off[t], read_off[t + 1]):
-                        if version[i] == old:
-                            others -= 1
-                if others > 0:
-                    waits_for = old
-                    if forced:
-                        stuck[conflicts, 0] = old
-                        stuck[conflicts, 1] = j
-                        conflicts += 1
-        if reads and moments == 2:
-            for j in range(write_off[t], write_off[t + 1]):
-                other = active[write_key[j]]
-                if other >= 0:
-                    waits_for = other
-                    if forced:
-                        stuck[conflicts, 0] = other
-                        stuck[conflicts, 1] = j
-                        conflicts += 1
-        if waits_for >= 0 and not forced:
-            waiting[v] = True
-            next_waiting[v] = first_waiting[waits_for]
-            first_waiting[waits_for] = v
-            if not in_held[v]:
-                in_held[v] = True
-                held_size = _push(held, held_size, rank[v])
-            continue
+        if real:
+            waits, own = _waits_for(
+                v,
+                moments,
+                unread,
+                current,
+                active,
+                pardoned,
+                read_off,
+                version,
+                write_off,
+                write_key,
+            )
+            if waits >= 0 and (moments == 1 or v % 2 == 0 or own >= 0):
+                waiting[v], mine[v] = waits, own
+                next_waiting[v] = first_waiting[waits]
+                first_waiting[waits] = v
+                if not in_held[v]:
+                    in_held[v] = True
+                    held_size = _push(held, held_size, rank[v])
+                continue
         done[v] = True
         line[end] = v
         end += 1
-        if reads:
-            for i in range(read_off[t], read_off[t + 1]):
-                if version[i] >= 0:
-                    unread[version[i]] -= 1
-                    if unread[version[i]] == 0:
-                        ready_size = _wake(
-                            first_waiting,
-                            next_waiting,
-                            version[i],
-                            waiting,
-                            ready,
-                            ready_size,
-                            rank,
-                        )
-        if reads and moments == 2:
-            for j in range(write_off[t], write_off[t + 1]):
-                active[write_key[j]] = j
-        if commits:
-            for j in range(write_off[t], write_off[t + 1]):
-                x = write_key[j]
-                current[x] = j
-                if moments == 2:
-                    if active[x] == j:
-                        active[x] = -1
-                    # Nobody has read it yet: those who wait are starts of other writers.
+        if real:
+            t = v // moments
+            if moments == 1 or v % 2 == 0:
+                for i in range(read_off[t], read_off[t + 1]):
+                    if version[i] >= 0:
+                        unread[version[i]] -= 1
+                        if unread[version[i]] <= 1:
+                            ready_size = _wake(
+                                first_waiting,
+                                next_waiting,
+                                version[i],
+                                waiting,
+                                ready,
+                                ready_size,
+                                rank,
+                            )
+            if moments == 2 and v % 2 == 0:
+                for j in range(write_off[t], write_off[t + 1]):
+                    active[write_key[j]] = j
+            if moments == 1 or v % 2 == 1:
+                for j in range(write_off[t], write_off[t + 1]):
+                    current[write_key[j]] = j
+                    if active[write_key[j]] == j:
+                        active[write_key[j]] = -1
                     ready_size = _wake(
                         first_waiting, next_waiting, j, waiting, ready, ready_size, rank
                     )
@@ -641,3 +764,24 @@ def _lay_out(
             if pending[to[i]] == 0:
                 ready_size = _push(ready, ready_size, rank[to[i]])
     return line[:end], stuck[:conflicts]
+
+
+@kernel
+def _wake(
+    first_waiting: Ints,
+    next_waiting: Ints,
+    write: int,
+    waiting: Ints,
+    ready: Ints,
+    ready_size: int,
+    rank: Ints,
+) -> int:
+    """Let all that wait for a write look again; returns the new size of the heap."""
+    v = first_waiting[write]
+    while v >= 0:
+        if waiting[v] == write:
+            waiting[v] = -1
+            ready_size = _push(ready, ready_size, rank[v])
+        v = next_waiting[v]
+    first_waiting[write] = -1
+    return ready_size

@@ -16,7 +16,7 @@ def orders(rng, n):
     return [(a, b) for b in range(n) for a in range(b) if rng.random() < rng.choice((0, 0.2))]
 
 
-def found(transactions, before, *, snapshots, rounds=300):
+def found(transactions, before, *, snapshots, rounds=300, sequential=True):
     n = len(transactions)
     columns = reading(transactions, list(range(n)))
     pairs = np.array(before, dtype=np.int64).reshape(-1, 2)
@@ -25,8 +25,8 @@ def found(transactions, before, *, snapshots, rounds=300):
         columns,
         pairs[:, 0],
         pairs[:, 1],
-        likely_start=likely * 2,
-        likely_end=likely * 2 + 1,
+        call=likely * 2 if sequential else likely * 0,
+        ret=likely * 2 + 1,
         snapshots=snapshots,
         rounds=rounds,
     )
@@ -48,7 +48,7 @@ def agree(rng, number, most):
     for _ in range(number):
         transactions = random_transactions(rng, most)
         before = orders(rng, len(transactions))
-        serial = found(transactions, before, snapshots=False)
+        serial = found(transactions, before, snapshots=False, sequential=rng.random() < 0.5)
         assert serial.possible == serializable(transactions, before), (transactions, before)
         if serial.possible:
             order = serial.order.tolist()
