@@ -202,7 +202,7 @@ def _per_command(table: dict[str, Any]) -> dict[str, Any]:
     shared = {k.replace("-", "_"): v for k, v in table.items() if not isinstance(v, dict)}
     return {
         name: shared | {k.replace("-", "_"): v for k, v in table.get(name, {}).items()}
-        for name in (*SIX, "report")
+        for name in (*SIX, "report", "convert")
     }
 
 
@@ -319,27 +319,52 @@ def _print(finished: Run, output: Output) -> None:
 @main.command()
 @click.argument("source", metavar="FILE_OR_RUN")
 @click.option("--workload", help="Which workload's checkers judge it.")
+@click.option("--model", help="Which model's linearizability it is judged for.")
+@click.option("--level", help="The consistency level to demand.")
 @click.option("--initial", help="The value that registers and counters start with.")
 @click.option("--param", "params", multiple=True, metavar="NAME=VALUE")
+@click.option("--budget", type=click.IntRange(1), help="Configurations that a search may visit.")
 @common
-def check(
-    source: str, workload: str | None, initial: str | None, params: tuple[str, ...], **options: Any
-) -> None:
-    """Judge a recorded history: a JSONL file, a run's folder or number, or - for stdin."""
-    from .compose import check_file, check_run
+def check(source: str, params: tuple[str, ...], **options: Any) -> None:
+    """Judge a recorded history: ours, Jepsen's EDN, elle-cli's JSON, AWDIT's; a run; or -.
+
+    Files may be packed (.gz, .zst). Without --workload or --model it is said what the operations
+    look like.
+    """
+    from .compose import check_file, check_run, check_run_as
+    from .judging import Given
     from .results.live import make_view
+    from .results.meter import make_meter
     from .results.store import find_run
 
     output = _output(options)
-    given = dict(map(_name_and_value, params))
-    view = make_view(output.progress, "check", console=output.console(stderr=True))
-    path = Path(source)
-    if source == "-" or path.is_file():
-        finished = check_file(source, workload=workload, initial=initial, params=given, view=view)
+    given = Given(params=dict(map(_name_and_value, params)), **options)
+    stderr = output.console(stderr=True)
+    if source == "-" or Path(source).is_file():
+        with make_meter(output.progress, stderr) as meter:
+            finished = check_file(source, given, meter=meter)
+    elif given != Given():
+        folder = find_run(output.out, source)
+        with make_meter(output.progress, stderr) as meter:
+            finished = check_run_as(folder, given, meter=meter)
     else:
-        finished = check_run(find_run(output.out, source), view=view)
+        folder = find_run(output.out, source)
+        finished = check_run(folder, view=make_view(output.progress, "check", console=stderr))
     _print(finished, output)
     sys.exit(finished.result.exit_code)
+
+
+@main.command()
+@click.argument("source", metavar="RUN_OR_FILE")
+@click.option("--to", "form", type=click.Choice(["edn", "jsonl"]), required=True)
+@click.option("-o", "target", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE")
+@common
+def convert(source: str, form: str, target: Path | None, **options: Any) -> None:
+    """Write a history as Jepsen's EDN or as JSONL, to stdout or a file."""
+    from .converting import convert as write
+
+    output = _output(options)
+    write(source, form, target, out=output.out, say=lambda text: click.echo(text, err=True))
 
 
 @main.command()

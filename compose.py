@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import platform
 import shutil
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -20,20 +19,21 @@ from . import __version__
 from .checkers.floors import below_floors
 from .checkers.judge import judge
 from .checkers.stats import stats
-from .harness.choosing import Chosen, Wish, backend_parts, choose, make_workload, read_params
+from .harness.choosing import Chosen, Wish, backend_parts, choose, make_workload
 from .harness.engine import Engine, Outcome, View
-from .harness.errors import MalformedHistory, UsageError
+from .harness.errors import UsageError
 from .harness.faults import fault_records
-from .harness.history import History, decode_lines
+from .harness.formats.reading import Recorded
+from .harness.history import History
 from .harness.household import Household
 from .harness.plugins import find, reference, registered
 from .harness.protocols import Backend, Logs, Workload
 from .harness.result import Result
 from .harness.spec import Spec, load_spec
-from .harness.trace import plain as words
-from .harness.verdict import unknown
+from .judging import Given, check_given, check_history, judge_recorded
 from .nemesis.nemesis import ScheduledNemesis
 from .nemesis.schedule import plan
+from .results.meter import Meter
 from .results.report import write_report
 from .results.store import load_history, lock_run, new_run, run_meta, save_history, save_result
 
@@ -194,80 +194,21 @@ def check_run(folder: Path, *, view: View) -> Run:
     return Run(result=result, history=history, remedy=workload.remedy)
 
 
-def check_file(
-    source: str,
-    *,
-    workload: str | None,
-    initial: str | None,
-    params: Mapping[str, str],
-    view: View,
-) -> Run:
-    """Judge a history that is no run of ours: the checkers alone decide, no floors.
-
-    `source` is a JSONL file, or `-` for standard input. The workload is inferred where it can be,
-    and said.
-    """
-    data = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
-    name = "standard input" if source == "-" else source
-    history = History(decode_lines(data, source=name), source=name)
-    if workload is None:
-        workload = infer_workload(history)
-        view.note(f"judged as {workload}: that is what its operations look like")
-    _check_shape(history, workload, name)
-    given = dict(params) | ({} if initial is None else {"start": initial})
-    instance = make_workload(find("workloads", workload), read_params(given))
-    history = history.with_meta(workload=workload, **msgspec.structs.asdict(instance))
-    verdict, each = judge(history, instance.checkers(history.meta))
-    if verdict.verdict == "holds" and verdict.judged == 0:
-        verdict = unknown("no operation could be judged")
-    result = Result(
-        verdict=verdict,
-        checkers=each,
-        stats=stats(history, instance.contends),
-        faults=tuple(fault_records(history)),
-        spec=None,
-        folder=None,
-    )
-    return Run(result=result, history=history, remedy=instance.remedy)
+def check_file(source: str, given: Given, *, meter: Meter) -> Run:
+    """Judge a history that is no run of ours: `-`, or a file of any format."""
+    judged = check_history(source, given, meter=meter)
+    return Run(result=judged.result, history=judged.history, remedy=judged.remedy)
 
 
-def _check_shape(history: History, name: str, source: str) -> None:
-    """Refuse operations that are not of this workload, with line and reason."""
-    workload = find("workloads", name)()
-    for op in history.operations():
-        try:
-            if op.f not in workload.functions:
-                raise ValueError(f"{op.f!r} is no operation of {name}")
-            hash(workload.contends(op))
-        except (TypeError, ValueError, LookupError) as error:
-            raise MalformedHistory(
-                f"{op.f} {words(op.asked)} is not what {name} asks: {error}",
-                source=source,
-                line=op.index + 1,
-            ) from None
-
-
-def infer_workload(history: History) -> str:
-    """The one workload whose functions a history uses; `UsageError` where that is not clear."""
-    used = set(history.functions) - {op.f for op in history.nemesis()}
-    if not used:
-        raise UsageError("the history is empty: it has no operation to judge")
-    fits = [name for name in registered("workloads") if used <= find("workloads", name).functions]
-    if "read" in used and len(fits) > 1:
-        fits = [name for name in fits if _reads_like(history, name)]
-    if len(fits) != 1:
-        raise UsageError(
-            f"the history's functions ({', '.join(sorted(used))}) "
-            f"{'fit several workloads: ' + ', '.join(fits) if fits else 'fit no workload'}; "
-            "say which: --workload"
-        )
-    return fits[0]
-
-
-def _reads_like(history: History, name: str) -> bool:
-    """Where only reads tell them apart: a bank reads all accounts at once, others one key."""
-    value = next((op.value for op in history.operations("read") if op.type == "ok"), None)
-    return isinstance(value, dict) == (name == "bank")
+def check_run_as(folder: Path, given: Given, *, meter: Meter) -> Run:
+    """Judge a stored run for something else than it was made for; nothing is written to it."""
+    check_given(given)
+    recorded = Recorded(load_history(folder), "jsonl")
+    if given.workload is None and given.model is None:
+        made_for = load_spec(folder / "spec.json").workload
+        given = msgspec.structs.replace(given, workload=made_for)
+    judged = judge_recorded(recorded, given, source=str(folder), meter=meter)
+    return Run(result=judged.result, history=judged.history, remedy=judged.remedy)
 
 
 # --- what a run needs ----------------------------------------------------------------------------

@@ -181,6 +181,10 @@ class TracedConnection(Recording, psycopg.Connection[Any]):
         finally:
             self.ledger.unlabelled(self.pgconn.transaction_status)
 
+    def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
+        """As psycopg's, which cuts the traceback off: this frame says whose error it is."""
+        return super().execute(query, params, **options)
+
     def commit(self) -> None:
         """As psycopg's; raises where it would silently do nothing."""
         self.refuse_void("commit")
@@ -280,6 +284,10 @@ class TracedAsyncConnection(Recording, psycopg.AsyncConnection[Any]):
             return await super().wait(gen, *args, **kwargs)
         finally:
             self.ledger.unlabelled(self.pgconn.transaction_status)
+
+    async def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
+        """As psycopg's, which cuts the traceback off: this frame says whose error it is."""
+        return await super().execute(query, params, **options)
 
     async def commit(self) -> None:
         """As psycopg's; raises where it would silently do nothing."""

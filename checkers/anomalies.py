@@ -6,7 +6,9 @@ The one place where they are defined; reports, `list anomalies` and the docs pri
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from ..harness.errors import UsageError
@@ -41,7 +43,8 @@ SUFFIXES = {
 class Definition:
     """An anomaly: `meaning` in one line, `impact` on an application, `source` where it is defined.
 
-    `cyclic` anomalies have the variants of `SUFFIXES`.
+    `cyclic` anomalies have the variants of `SUFFIXES`. `example` is the smallest one there is, as
+    micro-operations of transactions: four lines.
     """
 
     name: str
@@ -51,6 +54,7 @@ class Definition:
     kind: Kind = "safety"
     aliases: tuple[str, ...] = ()
     cyclic: bool = False
+    example: str = ""
 
 
 _CYCLES = (
@@ -61,6 +65,11 @@ _CYCLES = (
         ADYA,
         aliases=("dirty-write", "P0"),
         cyclic=True,
+        example="""\
+T1  append 1 to x                    append 3 to y
+T2                  append 2 to x
+T2                  append 4 to y
+T3  r x [1 2], r y [4 3]: T1 wrote x first, T2 wrote y first""",
     ),
     Definition(
         "G1c",
@@ -69,6 +78,11 @@ _CYCLES = (
         ADYA,
         aliases=("circular-information-flow",),
         cyclic=True,
+        example="""\
+T1  append 1 to x
+T2                  append 2 to y    r x [1]
+T1  r y [2]
+Each saw what the other one wrote""",
     ),
     Definition(
         "G-single",
@@ -77,6 +91,11 @@ _CYCLES = (
         ADYA,
         aliases=("read-skew", "A5A", "G-single-item"),
         cyclic=True,
+        example="""\
+T1  r x []
+T2            append 1 to x, append 2 to y, commit
+T1  r y [2]
+T1 saw one half of T2 and not the other""",
     ),
     Definition(
         "G-nonadjacent",
@@ -85,6 +104,11 @@ _CYCLES = (
         CERONE,
         aliases=("G-nonadjacent-item",),
         cyclic=True,
+        example="""\
+T1  append 1 to x
+T2  append 2 to y
+T3  r x [1], r y []
+T4  r x [], r y [2]: T3 and T4 saw T1 and T2 in opposite orders""",
     ),
     Definition(
         "G2-item",
@@ -93,6 +117,11 @@ _CYCLES = (
         ADYA,
         aliases=("write-skew", "A5B"),
         cyclic=True,
+        example="""\
+T1  r x [], r y []                      append 1 to x
+T2                    r x [], r y []                    append 2 to y
+T1  commit
+T2  commit: neither saw what the other one wrote""",
     ),
     Definition(
         "G2",
@@ -101,6 +130,11 @@ _CYCLES = (
         ADYA,
         aliases=("phantom", "P3"),
         cyclic=True,
+        example="""\
+T1  SELECT count(*) FROM doctors WHERE on_call   -> 2
+T2  SELECT count(*) FROM doctors WHERE on_call   -> 2
+T1  UPDATE doctors SET on_call = false WHERE name = 'Ann'
+T2  UPDATE doctors SET on_call = false WHERE name = 'Bob'; nobody is left""",
     ),
 )
 
@@ -111,6 +145,11 @@ _TRANSACTIONS = (
         "The application acted on something that never happened.",
         ADYA,
         aliases=("aborted-read", "dirty-read"),
+        example="""\
+T1  append 1 to x
+T2                  r x [1]
+T1  rollback
+T2                  commit: it acted on what never happened""",
     ),
     Definition(
         "G1b",
@@ -118,42 +157,78 @@ _TRANSACTIONS = (
         "The application acted on work in progress.",
         ADYA,
         aliases=("intermediate-read",),
+        example="""\
+T1  append 1 to x
+T2                  r x [1]
+T1  append 2 to x, commit
+T2                  commit: it saw T1 half done""",
     ),
     Definition(
         "internal",
         "A transaction does not see its own earlier reads or writes.",
         "Code that reads back what it wrote a line before is wrong.",
         CERONE,
+        example="""\
+T1  r x [1]
+T1  append 2 to x
+T1  r x [1]
+T1  commit: it did not see its own append""",
     ),
     Definition(
         "future-read",
         "A transaction reads what it writes itself only later.",
         "The storage mixed up the order of a transaction's own steps.",
         ELLE,
+        example="""\
+T1  r x [1]
+T1  append 1 to x
+T1  commit
+It read what it wrote itself only afterwards""",
     ),
     Definition(
         "incompatible-order",
         "Two reads of one key show its elements in orders that exclude each other.",
         "There is no single history of this row.",
         ELLE,
+        example="""\
+T1  append 1 to x
+T2  append 2 to x
+T3  r x [1 2]
+T4  r x [2 1]""",
     ),
     Definition(
         "duplicate-elements",
         "A read shows an element twice that was appended once.",
         "One request took effect more than once.",
         ELLE,
+        example="""\
+T1  append 1 to x
+T2  r x [1]
+T3  r x [1 1]
+The one append took effect twice""",
     ),
     Definition(
         "dirty-update",
         "A committed transaction built on what an aborted one had written.",
         "A rollback did not roll back.",
         ELLE,
+        example="""\
+T1  append 1 to x
+T2                  append 2 to x, commit
+T1  rollback
+T3  r x [1 2]: T2 stands on what was rolled back""",
     ),
     Definition(
         "cyclic-versions",
         "The versions of one key cannot be put in any order.",
         "There is no single history of this row.",
         ELLE,
+        cyclic=True,
+        example="""\
+T1  r x 1, w x 2
+T2  r x 2, w x 1
+Version 1 came before version 2,
+and version 2 before version 1""",
     ),
     Definition(
         "long-fork",
@@ -170,12 +245,22 @@ _VALUES = (
         "An acknowledged change is gone: a counter too low, a deposit forgotten.",
         BERENSON,
         aliases=("P4",),
+        example="""\
+T1  r x 10
+T2  r x 10
+T1  w x 11, commit
+T2  w x 12, commit: what T1 wrote is gone, and T2 never saw it""",
     ),
     Definition(
         "lost-write",
         "An acknowledged write is absent from the final reads.",
         "What a user was told is saved is not.",
         JEPSEN,
+        example="""\
+T1  append 1 to x, commit
+T2  append 2 to x, commit
+At the end, when everything is quiet:
+T3  r x [2]""",
     ),
     Definition(
         "nonlinearizable",
@@ -195,6 +280,11 @@ _VALUES = (
         "The data is corrupt, or the read mixes rows.",
         JEPSEN,
         aliases=("thin-air-read",),
+        example="""\
+T1  append 1 to x
+T2  append 2 to x
+T3  r x [1 7]
+Nobody ever wrote 7""",
     ),
     Definition(
         "ghost-effect",
@@ -360,6 +450,72 @@ ANOMALIES: dict[str, Definition] = {
 """All anomalies by name, safety before liveness."""
 
 
+GROUPS: dict[str, str] = {
+    "G1": "Any of G1a, G1b and G1c.",
+    "G-SI": "GSIa or GSIb: what no snapshot can show.",
+    "GSIa": "A dependency on a transaction that had not committed when this one began.",
+    "GSIb": "A cycle with exactly one anti-dependency, the order of starts included.",
+    "G-cursor": "Lost update through a cursor.",
+    "G-monotonic": "A cycle with exactly one anti-dependency from a single read.",
+    "G-MSR": "A cycle that a monotonic snapshot read rules out.",
+    "G-update": "A cycle with an anti-dependency when only writers and one reader are looked at.",
+    "predicate-read-miss": "A search that leaves out a row which matches.",
+}
+"""Phenomena that levels are defined by and that no checker finds by themselves."""
+
+_IMPLIES: dict[str, tuple[str, ...]] = {
+    "G0": ("G1c",),
+    "G1a": ("G1",),
+    "G1b": ("G1",),
+    "G1c": ("G1",),
+    "G-single": ("G-nonadjacent", "GSIb"),
+    "G-nonadjacent": ("G2-item",),
+    "G2-item": ("G2",),
+    "GSIa": ("G-SI",),
+    "GSIb": ("G-SI",),
+    "incompatible-order": ("G1a",),
+    "dirty-update": ("G1a",),
+    "future-read": ("G1c",),
+    "lost-update": ("G2-item",),
+    "cyclic-versions-process": ("G-single-process",),
+    "cyclic-versions-realtime": ("G-single-realtime",),
+}
+"""What finding one anomaly says of others (Adya 1999; Kingsbury & Alvaro 2020). Nothing here finds
+predicates, so G-single and G-nonadjacent are those over single items."""
+
+_VARIES = frozenset({"G0", "G1c", "G-single", "G-nonadjacent", "G2-item", "G2"})
+
+
+def implied(names: Iterable[str]) -> frozenset[str]:
+    """These anomalies and all that follow from them, groups and variants included."""
+    return frozenset().union(*map(_implied, names))
+
+
+@cache
+def _implied(name: str) -> frozenset[str]:
+    every: set[str] = set()
+    todo = [name]
+    while todo:
+        each = todo.pop()
+        if each not in every:
+            every.add(each)
+            todo += _next(each)
+    return frozenset(every)
+
+
+def _next(name: str) -> Iterator[str]:
+    """What follows at once: a cycle is also one when more orders are looked at."""
+    yield from _IMPLIES.get(name, ())
+    if name in _VARIES:
+        yield f"{name}-process"
+    for suffix in SUFFIXES:
+        base = name.removesuffix(suffix)
+        if base != name and base in _VARIES:
+            yield from (f"{each}{suffix}" for each in _IMPLIES.get(base, ()) if each in _VARIES)
+            if suffix == "-process":
+                yield f"{base}-realtime"
+
+
 def define(name: str) -> Definition:
     """The definition of an anomaly by name, alias or variant; raise `UsageError` for others."""
     for suffix in ("", *SUFFIXES):
@@ -395,4 +551,5 @@ def _explained(definition: Definition) -> str:
     return (
         f"{definition.meaning}\n{definition.impact}\nSource: {definition.source}"
         f"{variants if definition.cyclic else ''}"
+        + (f"\n\n{definition.example}" if definition.example else "")
     )

@@ -47,18 +47,19 @@ class CounterChecker:
         )
 
     def check(self, history: History) -> Verdict:
-        """Judge every read and, where a key was read, every acknowledged add; count both."""
+        """Judge every read and every acknowledged add; count both.
+
+        Without a read nothing can contradict an add: a run's floors ask for the reads.
+        """
         findings: list[Anomaly] = []
         judged = 0
         for key in self._keys(history).values():
             findings.extend(_judge(key))
-            judged += len(key.reads)
-            if key.reads or any(type(add.op.result) is int for add in key.acknowledged):
-                judged += len(key.acknowledged)
+            judged += len(key.reads) + len(key.acknowledged)
         if findings:
             return Verdict(verdict="violated", anomalies=merged(findings), judged=judged)
         if not judged:
-            return unknown("no counter was read")
+            return unknown("no add was acknowledged and no counter was read")
         return Verdict(verdict="holds", judged=judged)
 
     def _keys(self, history: History) -> dict[str, Key]:

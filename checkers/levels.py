@@ -1,14 +1,20 @@
 """Levels of consistency and isolation: what each promises, in one line, and where it is defined.
 
-The one place where they are defined; reports, `list levels` and the docs print this table.
+The one place where they are defined; reports, `list levels` and the docs print this table. Beside
+it stands the lattice, which level promises all that another one does, and which anomalies rule out
+which level: from these, what a set of anomalies says of every level is computed.
 """
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from .anomalies import ADYA, BAILIS, BERENSON, ELLE, HERLIHY, SOVRAN, TERRY
+from ..harness.errors import UsageError
+from .anomalies import ADYA, BAILIS, BERENSON, ELLE, HERLIHY, SOVRAN, TERRY, implied
 
 LAMPORT = "Lamport 1979, How to Make a Multiprocessor Computer"
 PAPADIMITRIOU = "Papadimitriou 1979, The Serializability of Concurrent Database Updates"
@@ -245,6 +251,175 @@ LEVELS: dict[str, Level] = {
 """All levels by name, transactions before single objects, each from strong to weak."""
 
 
+_WEAKER: dict[str, tuple[str, ...]] = {
+    "strict-serializable": (
+        "serializable",
+        "linearizable",
+        "strong-snapshot-isolation",
+        "strong-session-serializable",
+    ),
+    "strong-session-serializable": (
+        "serializable",
+        "session-serializable",
+        "strong-session-snapshot-isolation",
+    ),
+    "strong-snapshot-isolation": (
+        "snapshot-isolation",
+        "strong-session-snapshot-isolation",
+        "strong-read-committed",
+    ),
+    "strong-session-snapshot-isolation": ("snapshot-isolation", "strong-session-read-committed"),
+    "session-serializable": ("serializable",),
+    "serializable": (
+        "repeatable-read",
+        "snapshot-isolation",
+        "view-serializable",
+        "update-serializable",
+    ),
+    "repeatable-read": ("cursor-stability", "monotonic-atomic-view"),
+    "snapshot-isolation": (
+        "forward-consistent-view",
+        "monotonic-atomic-view",
+        "monotonic-snapshot-read",
+        "parallel-snapshot-isolation",
+        "prefix",
+    ),
+    "update-serializable": ("forward-consistent-view",),
+    "forward-consistent-view": ("consistent-view",),
+    "monotonic-snapshot-read": ("consistent-view",),
+    "consistent-view": ("cursor-stability", "monotonic-view"),
+    "cursor-stability": ("read-committed",),
+    "monotonic-view": ("read-committed",),
+    "parallel-snapshot-isolation": ("causal-cerone", "update-atomic"),
+    "update-atomic": ("read-atomic",),
+    "prefix": ("causal-cerone",),
+    "causal-cerone": ("read-atomic",),
+    "read-atomic": ("monotonic-atomic-view",),
+    "monotonic-atomic-view": ("read-committed",),
+    "monotonic-read-committed": ("read-committed",),
+    "strong-read-committed": ("strong-session-read-committed", "strong-read-uncommitted"),
+    "strong-session-read-committed": ("read-committed", "strong-session-read-uncommitted"),
+    "read-committed": ("read-uncommitted",),
+    "strong-read-uncommitted": ("strong-session-read-uncommitted",),
+    "strong-session-read-uncommitted": ("read-uncommitted",),
+    "linearizable": ("sequential",),
+    "sequential": ("causal",),
+    "causal": ("writes-follow-reads", "PRAM"),
+    "PRAM": ("monotonic-reads", "monotonic-writes", "read-your-writes"),
+}
+"""Each level with those just below it, which promise less (Adya 1999; Bailis et al. 2013; Cerone,
+Bernardi & Gotsman 2015; Daudjee & Salem 2004)."""
+
+_PROSCRIBES: dict[str, tuple[str, ...]] = {
+    "read-uncommitted": ("G0", "duplicate-elements", "cyclic-versions"),
+    "strong-session-read-uncommitted": ("G0-process",),
+    "strong-read-uncommitted": ("G0-realtime",),
+    "read-committed": ("G1",),
+    "strong-session-read-committed": ("G1c-process",),
+    "strong-read-committed": ("G1c-realtime",),
+    "cursor-stability": ("G-cursor", "lost-update"),
+    "monotonic-view": ("G-monotonic",),
+    "consistent-view": ("G-single",),
+    "monotonic-snapshot-read": ("G-MSR",),
+    "forward-consistent-view": ("GSIb",),
+    "update-serializable": ("G-update",),
+    "repeatable-read": ("G2-item", "lost-update"),
+    "read-atomic": ("internal", "G1a", "future-read"),
+    "update-atomic": ("lost-update",),
+    "snapshot-isolation": ("internal", "G-SI", "G-nonadjacent"),
+    "strong-session-snapshot-isolation": ("G-nonadjacent-process",),
+    "strong-snapshot-isolation": ("G-nonadjacent-realtime",),
+    "serializable": ("G2", "predicate-read-miss"),
+    "strong-session-serializable": ("G1c-process", "G2-process"),
+    "strict-serializable": ("G1c-realtime", "G2-realtime"),
+}
+"""The anomalies that each level excludes by its own definition, beside those of weaker levels."""
+
+EVERYWHERE = ("garbage-read", "lost-write")
+"""What no level permits, though not every definition says so: a value that nobody wrote, and an
+acknowledged write that is gone when all is quiet."""
+
+STRENGTH = (
+    "strict-serializable",
+    "strong-session-serializable",
+    "serializable",
+    "strong-snapshot-isolation",
+    "strong-session-snapshot-isolation",
+    "snapshot-isolation",
+    "repeatable-read",
+    "consistent-view",
+    "cursor-stability",
+    "strong-read-committed",
+    "strong-session-read-committed",
+    "read-committed",
+    "strong-read-uncommitted",
+    "strong-session-read-uncommitted",
+    "read-uncommitted",
+)
+"""The levels that dependencies between transactions decide, so that a history which shows none of
+the anomalies a level excludes may be said to satisfy it. No level stands before a stronger one;
+of two that promise different things the one that more databases offer comes first."""
+
+
+def named(name: str) -> Level:
+    """The level of this name or alias, spaces, hyphens and case alike; `UsageError` for others."""
+    wanted = _plain(name)
+    for level in LEVELS.values():
+        if wanted in map(_plain, (level.name, *level.aliases)):
+            return level
+    close = difflib.get_close_matches(name, LEVELS, n=3)
+    raise UsageError(
+        f"there is no level {name!r}" + (f"; close: {', '.join(close)}" if close else "")
+    )
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace(" ", "-").replace("_", "-")
+
+
+@cache
+def weaker(name: str) -> frozenset[str]:
+    """The level itself and all that promise less: what rules out one of them rules out it."""
+    below = (weaker(each) for each in _WEAKER.get(name, ()))
+    return frozenset({name}).union(*below)
+
+
+@cache
+def proscribed(name: str) -> frozenset[str]:
+    """All that a level excludes, by its own definition and as a level above weaker ones."""
+    return frozenset(EVERYWHERE).union(*(_PROSCRIBES.get(each, ()) for each in weaker(name)))
+
+
+def ruled_out(anomalies: Iterable[str]) -> frozenset[str]:
+    """The levels of transactions that a history with these anomalies does not satisfy."""
+    found = implied(anomalies)
+    return frozenset(name for name in _transactional() if proscribed(name) & found)
+
+
+def weakest(names: Iterable[str]) -> tuple[str, ...]:
+    """Those of the levels that none of the others is weaker than, the strongest first."""
+    every = set(names)
+    return tuple(name for name in LEVELS if name in every and weaker(name) & every == {name})
+
+
+def also(names: Iterable[str]) -> tuple[str, ...]:
+    """The levels that are not among the weakest: they fall with those, the strongest first."""
+    every = set(names)
+    first = weakest(every)
+    return tuple(name for name in LEVELS if name in every and name not in first)
+
+
+def strongest(broken: Iterable[str]) -> str | None:
+    """The first level of `STRENGTH` that is not among the broken ones; None if all are."""
+    out = set(broken)
+    return next((name for name in STRENGTH if name not in out), None)
+
+
+@cache
+def _transactional() -> tuple[str, ...]:
+    return tuple(name for name in LEVELS if "read-uncommitted" in weaker(name))
+
+
 def rows() -> list[dict[str, Any]]:
     """The table as `list levels` prints it."""
     return [
@@ -252,7 +427,17 @@ def rows() -> list[dict[str, Any]]:
             "name": each.name,
             "what": each.meaning,
             "aliases": list(each.aliases),
-            "explained": f"{each.meaning}\nSource: {each.source}",
+            "explained": _explained(each),
         }
         for each in LEVELS.values()
     ]
+
+
+def _explained(level: Level) -> str:
+    lines = [level.meaning, f"Source: {level.source}"]
+    below = [name for name in LEVELS if name in weaker(level.name) and name != level.name]
+    if below:
+        lines.append(f"Promises all of: {', '.join(below)}")
+    if level.name in _transactional():
+        lines.append(f"Excludes: {', '.join(sorted(proscribed(level.name)))}")
+    return "\n".join(lines)

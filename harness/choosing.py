@@ -305,6 +305,8 @@ def _params(wish: Wish, chosen: Chosen) -> dict[str, Any]:
             given[trait] = getattr(strategy, trait)
     defaults = msgspec.structs.asdict(make_workload(workload, given))
     more = read_params(wish.params)
+    if wish.level is not None and "level" in defaults:
+        more["level"] = wish.level
     if wish.keys is not None:
         name = "keys" if "keys" in defaults else "names"
         more[name] = wish.keys

@@ -27,9 +27,18 @@ class UsageError(DokkaebiError):
 class MalformedHistory(UsageError):
     """A history that cannot be read; nothing of it is judged."""
 
-    def __init__(self, reason: str, *, source: str = "history", line: int | None = None) -> None:
-        self.reason, self.source, self.line = reason, source, line
+    def __init__(
+        self,
+        reason: str,
+        *,
+        source: str = "history",
+        line: int | None = None,
+        column: int | None = None,
+    ) -> None:
+        self.reason, self.source, self.line, self.column = reason, source, line, column
         where = source if line is None else f"{source}, line {line}"
+        if column is not None:
+            where += f", column {column}"
         super().__init__(f"{where}: {reason}")
 
 

@@ -1,13 +1,13 @@
 """A history: what every process asked and what it was told, as one immutable total order.
 
 Events are kept in columns; invocations are paired with their completions when a history is made,
-and a history that does not pair is refused. Reading and writing JSONL is here; judging is not.
+and a history that does not pair is refused. Files are read and written in `formats/`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
+from operator import attrgetter
 from typing import Any, Final, Literal
 
 import msgspec
@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from .columns import INFO, Operations
 from .errors import MalformedHistory
+from .pairing import INVOKE, NEMESIS_PROCESS, pairs
 
 Type = Literal["invoke", "ok", "fail", "info"]
 Phase = Literal["dry", "main", "final"]
@@ -26,13 +27,9 @@ NEMESIS: Final = "nemesis"
 FOREVER = np.iinfo(np.int64).max
 """The return time of an operation that may still take effect."""
 
-MAX_LINE = 64 * 2**20
-"""Bytes that one line of a history may have."""
-
 _CODE: dict[str, int] = {name: code for code, name in enumerate(TYPES)}
-_INVOKE = _CODE["invoke"]
 _FAIL = _CODE["fail"]
-_NEMESIS_PROCESS = -1
+_MOST_FUNCTIONS = 30_000
 _SPARSE = ("error", "node", "result", "phase", "attempts", "conn", "ext")
 
 
@@ -113,23 +110,33 @@ class History:
         """Take events in their total order; raise `MalformedHistory` where they do not pair."""
         events = list(ops)
         names: dict[str, int] = {}
-        self.time: npt.NDArray[np.int64] = np.array([op.time for op in events], dtype=np.int64)
-        self.process: npt.NDArray[np.int32] = np.array(
-            [_NEMESIS_PROCESS if op.process == NEMESIS else op.process for op in events],
-            dtype=np.int32,
+        self.time: npt.NDArray[np.int64] = _numbers(
+            [op.time for op in events], np.int64, "time", source
+        )
+        self.process: npt.NDArray[np.int32] = _numbers(
+            [NEMESIS_PROCESS if op.process == NEMESIS else _client(op) for op in events],
+            np.int32,
+            "number of a process",
+            source,
         )
         self.type: npt.NDArray[np.int8] = np.array([_CODE[op.type] for op in events], dtype=np.int8)
-        self.f: npt.NDArray[np.int16] = np.array(
-            [names.setdefault(op.f, len(names)) for op in events], dtype=np.int16
-        )
+        codes = [names.setdefault(op.f, len(names)) for op in events]
+        if len(names) > _MOST_FUNCTIONS:
+            raise MalformedHistory(
+                f"it names {len(names)} functions; at most {_MOST_FUNCTIONS} were expected",
+                source=source,
+            )
+        self.f: npt.NDArray[np.int16] = np.array(codes, dtype=np.int16)
         self.functions = tuple(names)
         self._values = [op.value for op in events]
         self._sparse = {
-            name: {i: v for i, op in enumerate(events) if (v := getattr(op, name)) is not None}
+            name: {i: v for i, v in enumerate(map(attrgetter(name), events)) if v is not None}
             for name in _SPARSE
         }
         self.meta: Mapping[str, Any] = dict(meta or {})
-        self.pair: npt.NDArray[np.int32] = _pair(events, source)
+        self.pair: npt.NDArray[np.int32] = pairs(
+            self.process, self.type, self.f, self.time, functions=self.functions, source=source
+        )
         self._table: Operations | None = None
 
     def __len__(self) -> int:
@@ -144,7 +151,7 @@ class History:
         return Op(
             index=index,
             time=int(self.time[index]),
-            process=NEMESIS if process == _NEMESIS_PROCESS else process,
+            process=NEMESIS if process == NEMESIS_PROCESS else process,
             type=TYPES[self.type[index]],
             f=self.functions[self.f[index]],
             value=self._values[index],
@@ -153,7 +160,7 @@ class History:
 
     def operation(self, index: int) -> Operation:
         """The operation whose invocation or completion stands at `index`."""
-        if self.type[index] != _INVOKE and self.pair[index] >= 0:
+        if self.type[index] != INVOKE and self.pair[index] >= 0:
             index = int(self.pair[index])
         end = int(self.pair[index])
         kind: Any = TYPES[self.type[end]] if end >= 0 else "info"
@@ -185,6 +192,10 @@ class History:
             codes = [i for i, name in enumerate(self.functions) if name in functions]
             chosen = chosen[np.isin(self.f[chosen], codes)]
         return (self.operation(int(i)) for i in chosen)
+
+    def values(self, indices: Iterable[int]) -> list[Any]:
+        """The values of these events."""
+        return list(map(self._values.__getitem__, indices))
 
     @property
     def table(self) -> Operations:
@@ -218,11 +229,11 @@ class History:
 
     def invocations(self) -> npt.NDArray[np.int64]:
         """The indices of the clients' invocations."""
-        return np.flatnonzero((self.type == _INVOKE) & (self.process != _NEMESIS_PROCESS))
+        return np.flatnonzero((self.type == INVOKE) & (self.process != NEMESIS_PROCESS))
 
     def nemesis(self) -> Iterator[Op]:
         """The nemesis's events."""
-        return (self[int(i)] for i in np.flatnonzero(self.process == _NEMESIS_PROCESS))
+        return (self[int(i)] for i in np.flatnonzero(self.process == NEMESIS_PROCESS))
 
     def with_meta(self, **more: Any) -> History:
         """The same events with more known about the run."""
@@ -233,117 +244,23 @@ class History:
         return other
 
 
-def _pair(events: Sequence[Op], source: str) -> npt.NDArray[np.int32]:
-    """Pair each completion with its process's open invocation, refusing what cannot be."""
-    pair = np.full(len(events), -1, dtype=np.int32)
-    open_at: dict[int | str, int] = {}
-    last: dict[int, int] = {}
-    for i, op in enumerate(events):
-        if not isinstance(op.process, int):
-            continue
-        if op.process < 0:
-            raise MalformedHistory(
-                f"a process is a number from 0 or 'nemesis', not {op.process}",
-                source=source,
-                line=i + 1,
-            )
-        if op.time < last.get(op.process, -1):
-            raise MalformedHistory(
-                f"time runs backwards within process {op.process}: "
-                f"{op.time} ns after {last[op.process]} ns",
-                source=source,
-                line=i + 1,
-            )
-        last[op.process] = op.time
-        if op.type == "invoke":
-            _open(open_at, op, i, events, source)
-        else:
-            start = open_at.pop(op.process, None)
-            _check_close(op, start, i, events, source)
-            if start is not None:
-                pair[start], pair[i] = i, start
-    return pair
+def _client(op: Op) -> int:
+    """A client's process; a negative one must not pass for the nemesis."""
+    process: Any = op.process
+    return process if process != NEMESIS_PROCESS else -2
 
 
-def _open(open_at: dict[int | str, int], op: Op, i: int, events: Sequence[Op], source: str) -> None:
-    if op.process in open_at:
-        earlier = events[open_at[op.process]]
-        raise MalformedHistory(
-            f"process {op.process} invokes {op.f!r} while its {earlier.f!r} is still open: "
-            "a process does one thing at a time",
-            source=source,
-            line=i + 1,
-        )
-    open_at[op.process] = i
-
-
-def _check_close(op: Op, start: int | None, i: int, events: Sequence[Op], source: str) -> None:
-    if start is None:
-        raise MalformedHistory(
-            f"{op.type!r} of {op.f!r} by process {op.process} completes nothing: "
-            "that process has no open invocation",
-            source=source,
-            line=i + 1,
-        )
-    if events[start].f != op.f:
-        raise MalformedHistory(
-            f"{op.type!r} of {op.f!r} by process {op.process} completes "
-            f"an invocation of {events[start].f!r}",
-            source=source,
-            line=i + 1,
-        )
-
-
-# --- JSONL ---------------------------------------------------------------------------------------
-
-_decoder = msgspec.json.Decoder(Op)
-_encoder = msgspec.json.Encoder()
-
-
-def encode_op(op: Op) -> bytes:
-    """One event as a line of JSONL, its newline included."""
-    return _encoder.encode(op) + b"\n"
-
-
-def decode_lines(data: bytes, *, source: str) -> list[Op]:
-    """Decode JSONL; drop a torn last line, refuse anything else that is malformed."""
-    lines = data.split(b"\n")
-    torn = lines.pop()
-    ops: list[Op] = []
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            ops.append(_decode(line, source, number))
-    if torn.strip():
-        try:
-            ops.append(_decode(torn, source, len(lines) + 1))
-        except MalformedHistory:
-            pass
-    return ops
-
-
-def _decode(line: bytes, source: str, number: int) -> Op:
-    if len(line) > MAX_LINE:
-        raise MalformedHistory(
-            f"the line has {len(line) / 2**20:.0f} MB; "
-            f"at most {MAX_LINE // 2**20} MB were expected",
-            source=source,
-            line=number,
-        )
+def _numbers(values: list[int], dtype: Any, what: str, source: str) -> Any:
+    """A column of whole numbers; `MalformedHistory` names the line of one that is too large."""
     try:
-        return _decoder.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        text = line[:80].decode("utf-8", "backslashreplace")
+        return np.array(values, dtype=dtype)
+    except OverflowError:
+        most = np.iinfo(dtype).max
+        line = next(i for i, value in enumerate(values, start=1) if abs(value) > most)
         raise MalformedHistory(
-            f"{error} in {text!r}{'…' if len(line) > 80 else ''}", source=source, line=number
+            f"the {what} is at most {most}, not {values[line - 1]:.3e}"
+            if abs(values[line - 1]) < 10**300
+            else f"the {what} is at most {most}",
+            source=source,
+            line=line,
         ) from None
-
-
-def read_jsonl(path: Path, *, meta: Mapping[str, Any] | None = None) -> History:
-    """Read a history from a JSONL file; raise `MalformedHistory` with line and reason."""
-    return History(decode_lines(path.read_bytes(), source=str(path)), meta=meta, source=str(path))
-
-
-def write_jsonl(history: Iterable[Op], path: Path) -> None:
-    """Write a history as JSONL, one event a line."""
-    with path.open("wb") as file:
-        file.writelines(encode_op(op) for op in history)

@@ -16,7 +16,8 @@ from typing import Any
 
 import msgspec
 
-from .history import History, Op, decode_lines, encode_op
+from .formats.jsonl import decode_lines, encode_op
+from .history import History, Op
 
 PARENT = "parent.jsonl"
 """The harness's own segment: the nemesis, and the `info` of operations whose process was killed."""

@@ -18,6 +18,9 @@ from ..harness.plugins import find, registered, strategies, unknown_name
 
 Row = dict[str, Any]
 
+_ONLY_EXPLAINED = ("explained", "aliases", "functions", "parameters")
+"""What is told of one thing and would make the table of all of them too wide."""
+
 
 def listing(kind: str | None, name: str | None, *, console: Console, as_json: bool) -> None:
     """Print what there is of one kind, or of all; with a name, explain one."""
@@ -29,7 +32,7 @@ def listing(kind: str | None, name: str | None, *, console: Console, as_json: bo
         return
     rows = _ROWS[kind]()
     if name is not None:
-        rows = [row for row in rows if name in (row["name"], *row.get("aliases", ()))]
+        rows = [row for row in rows if _base(name) in (row["name"], *row.get("aliases", ()))]
         if not rows:
             names = [row["name"] for row in _ROWS[kind]()]
             raise UsageError(unknown_name(kind.removesuffix("s"), name, names))
@@ -41,9 +44,17 @@ def listing(kind: str | None, name: str | None, *, console: Console, as_json: bo
         _table(rows, console)
 
 
+def _base(name: str) -> str:
+    """The anomaly behind its variants: `G0-realtime` is explained with `G0`."""
+    for suffix in _anomalies.SUFFIXES:
+        if name.endswith(suffix) and name.removesuffix(suffix) in _anomalies.ANOMALIES:
+            return name.removesuffix(suffix)
+    return name
+
+
 def _table(rows: Sequence[Row], console: Console) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    columns = [key for key in rows[0] if key not in ("explained", "aliases")]
+    columns = [key for key in rows[0] if key not in _ONLY_EXPLAINED]
     for key in columns:
         table.add_column(key, overflow="fold", no_wrap=key == "name")
     for row in rows:
@@ -109,7 +120,14 @@ def _models() -> list[Row]:
     from ..checkers import models
 
     return [
-        {"name": name, "what": _first_line(model)} for name, model in sorted(models.MODELS.items())
+        {
+            "name": name,
+            "what": _first_line(model),
+            "functions": list(getattr(model, "functions", ())),
+            "parameters": list(inspect.signature(model).parameters),
+            "explained": inspect.getdoc(model),
+        }
+        for name, model in sorted(models.MODELS.items())
     ]
 
 

@@ -19,7 +19,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..harness.faults import FaultRecord
-from ..harness.history import FOREVER, History, encode_op
+from ..harness.formats.jsonl import encode_op
+from ..harness.history import FOREVER, History
 from ..harness.result import Result
 from ..harness.verdict import Anomaly
 from . import charts, columns, names, repro, store, svg, terminal, words

@@ -18,7 +18,8 @@ from types import TracebackType
 from typing import Any, Final
 
 from ..harness.errors import UsageError
-from ..harness.history import History, read_jsonl, write_jsonl
+from ..harness.formats.jsonl import read_jsonl, write_jsonl
+from ..harness.history import History
 from ..harness.journal import merge, read_segments
 from ..harness.result import Result
 from ..harness.spec import Spec, load_spec

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from itertools import combinations
 from typing import Any
 
+from dokkaebi.checkers.models import Set, UnorderedQueue
 from dokkaebi.harness.history import History, Operation
 
 
@@ -16,6 +18,7 @@ def linearizable(operations: Sequence[Operation], model: Any) -> bool:
     Crashed operations may be left out; closed intervals that touch are concurrent.
     """
 
+    @cache
     def rest(state: Any, left: frozenset[int]) -> bool:
         if all(operations[i].type == "info" for i in left):
             return True
@@ -28,6 +31,20 @@ def linearizable(operations: Sequence[Operation], model: Any) -> bool:
         return False
 
     return rest(model.init(), frozenset(range(len(operations))))
+
+
+def whole_objects(history: History, model: Any, keyed: bool | None) -> list[list[Operation]]:
+    """What is to be explained of each object, not divided any further than by key."""
+    refusals = getattr(model, "refusals", ())
+    observed = [
+        op
+        for op in history.operations()
+        if op.type != "fail" or (op.error == "refused" and op.f in refusals)
+    ]
+    if isinstance(model, Set | UnorderedQueue):
+        # Left whole: that elements and values may be judged apart is what is to be shown.
+        model.divided = lambda key, group: [(key, group)]
+    return [group for _, group in model.partition(observed, keyed)]
 
 
 def subsets(amounts: Sequence[int]) -> set[int]:

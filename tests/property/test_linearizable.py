@@ -4,46 +4,119 @@ import random
 
 import msgspec
 import pytest
+from fuzzing import cases
 from histories import chaos_register, correct_register
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mini import in_order
-from oracle import linearizable
+from objects import KINDS, MAKERS
+from oracle import linearizable, whole_objects
 
-from dokkaebi.checkers import linearizable as module
+from dokkaebi.checkers.linear import kernels, registers, search
 from dokkaebi.checkers.linearizable import LinearizableChecker
 from dokkaebi.checkers.models import CasRegister
-from dokkaebi.checkers.search import Outcome, Search
 from dokkaebi.harness.history import History, Op
 
 MODEL = CasRegister()
 CHECKER = LinearizableChecker(MODEL, keyed=True)
+KEYED = {"register", "cas-register", "cas-register of many values", "counter"}
 
 
 class Bare:
-    """The same register as a user would write it: nothing but `init` and `step`."""
+    """A model as a user would write it: nothing but `init` and `step`."""
 
-    refusals = ("cas",)
-
-    def init(self):
-        return MODEL.init()
-
-    def step(self, state, operation):
-        return MODEL.step(state, operation)
+    def __init__(self, model):
+        self.init, self.step = model.init, model.step
+        self.refusals = model.refusals
 
 
-class WithoutHints(LinearizableChecker):
-    """Judges a bare model, on the register's own partition."""
+class Unhinted(Bare):
+    """The same, on the model's own partition."""
 
-    def _partition(self, operations):
-        return MODEL.partition(operations, True)
+    def __init__(self, model):
+        super().__init__(model)
+        self.partition = model.partition
 
 
-def expected(history):
-    groups = list(MODEL.partition(CHECKER._observed(history), True))
-    if not any(op.type != "info" for _, group in groups for op in group):
+def expected(history, model, keyed=True):
+    groups = whole_objects(history, model, keyed)
+    if not any(op.type != "info" for group in groups for op in group):
         return "unknown"
-    return "holds" if all(linearizable(group, MODEL) for _, group in groups) else "violated"
+    return "holds" if all(linearizable(group, model) for group in groups) else "violated"
+
+
+def drawn(name, seed):
+    """A small random history of a kind, correct or not; and whether its values are keyed."""
+    rng = random.Random(f"{name} {seed}")
+    make = list(MAKERS.values())[seed % len(MAKERS)]
+    history = make(KINDS[name], rng, operations=rng.randint(2, 9), clients=rng.randint(2, 5))
+    return history, True if name in KEYED else None
+
+
+def agree(name, seeds):
+    for seed in seeds:
+        history, keyed = drawn(name, seed)
+        told = LinearizableChecker(KINDS[name].model(), keyed=keyed).check(history)
+        assert told.verdict == expected(history, KINDS[name].model(), keyed), seed
+
+
+@pytest.fixture
+def breadth_first_only(monkeypatch):
+    monkeypatch.setattr(kernels, "DEPTH_FIRST", 0)
+    monkeypatch.setattr(kernels, "DEPTH_PER_OPERATION", 0)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_depth_first_agrees_with_brute_force(name):
+    agree(name, range(cases(120)))
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_breadth_first_agrees_with_brute_force(name, breadth_first_only):
+    agree(name, range(10**6, 10**6 + cases(60)))
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if "register" in name])
+def test_values_that_nobody_saw_may_be_one_value(name, monkeypatch):
+    monkeypatch.setattr(registers, "CROWD", 0)
+    agree(name, range(2 * 10**6, 2 * 10**6 + cases(120)))
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_what_a_model_tells_beyond_its_step_changes_no_verdict(name):
+    for seed in range(cases(8)):
+        history, keyed = drawn(name, seed)
+        model = KINDS[name].model()
+        hinted = LinearizableChecker(model, keyed=keyed).check(history)
+        plain = LinearizableChecker(Unhinted(KINDS[name].model()), keyed=keyed).check(history)
+        assert plain.verdict == hinted.verdict, seed
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_correct_object_is_never_accused(name):
+    for seed in range(cases(8)):
+        rng = random.Random(seed)
+        history = MAKERS["correct"](KINDS[name], rng, operations=60, clients=rng.randint(2, 6))
+        keyed = True if name in KEYED else None
+        assert LinearizableChecker(KINDS[name].model(), keyed=keyed).check(history).verdict == (
+            "holds"
+        ), seed
+
+
+def test_compiled_kernels_say_what_interpreted_ones_say(monkeypatch):
+    """Both searches: with everything the depth-first one says, and everything of the other."""
+    histories = [drawn(name, seed) for name in KINDS for seed in range(cases(12))]
+    models = [KINDS[name].model for name in KINDS for _ in range(cases(12))]
+
+    def told():
+        return [
+            LinearizableChecker(model(), keyed=keyed).check(history)
+            for (history, keyed), model in zip(histories, models, strict=True)
+        ]
+
+    interpreted = told()
+    monkeypatch.setattr(search, "INTERPRETED", 0)
+    assert told() == interpreted
 
 
 def perturbed(rng):
@@ -56,32 +129,11 @@ def perturbed(rng):
     return in_order(events)
 
 
-@pytest.fixture
-def breadth_first_only(monkeypatch):
-    monkeypatch.setattr(Search, "depth_first", lambda self, budget: Outcome(None, 0))
-
-
-def agree(seeds):
-    for seed in seeds:
-        rng = random.Random(seed)
-        history = (chaos_register if seed % 2 else perturbed)(rng)
-        wanted = expected(history)
-        assert CHECKER.check(history).verdict == wanted, seed
-        assert WithoutHints(Bare()).check(history).verdict == wanted, seed
-
-
-def test_depth_first_agrees_with_brute_force():
-    agree(range(2500))
-
-
-def test_breadth_first_agrees_with_brute_force(breadth_first_only):
-    agree(range(2500, 5000))
-
-
 @settings(max_examples=200, deadline=None)
 @given(st.integers(min_value=10**6))
 def test_any_seed_agrees_with_brute_force(seed):
-    agree([seed])
+    history = (chaos_register if seed % 2 else perturbed)(random.Random(seed))
+    assert CHECKER.check(history).verdict == expected(history, MODEL)
 
 
 def changed(history, **changes):
@@ -123,15 +175,16 @@ def test_the_same_history_always_gets_the_same_answer():
         assert CHECKER.check(history) == CHECKER.check(History(list(history)))
 
 
-def test_out_of_budget_is_unknown_never_holds(monkeypatch):
-    monkeypatch.setattr(module, "MOST_AT_ONCE", 1)
+@pytest.mark.parametrize("name", KINDS)
+def test_out_of_budget_is_unknown_never_holds(name):
     seen = set()
-    for seed in range(200):
-        history = perturbed(random.Random(seed))
-        verdict = LinearizableChecker(MODEL, keyed=True, budget=3).check(history)
+    for seed in range(cases(40)):
+        history, keyed = drawn(name, seed)
+        model = KINDS[name].model()
+        verdict = LinearizableChecker(model, keyed=keyed, budget=3).check(history)
         seen.add(verdict.verdict)
         if verdict.verdict == "unknown" and verdict.judged:
-            assert "budget" in verdict.reason
+            assert "budget of 3 configurations ran out" in verdict.reason
         else:
-            assert verdict.verdict == expected(history)
-    assert seen == {"holds", "violated", "unknown"}
+            assert verdict.verdict == expected(history, KINDS[name].model(), keyed), seed
+    assert "unknown" in seen

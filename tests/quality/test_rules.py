@@ -6,6 +6,7 @@ To add a rule, add a row: what it says, the test that holds it, and how to break
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 
 from dokkaebi.checkers import (
+    admission,
     bank,
     counter,
     counting,
@@ -25,12 +27,19 @@ from dokkaebi.checkers import (
     judge,
     linearizable,
     lock,
+    long_fork,
     models,
     progress,
     sections,
+    sessions,
+    set_full,
+    staleness,
+    total_queue,
 )
-from dokkaebi.checkers.search import Pending
-from dokkaebi.harness import history, journal, lane, outcomes, seat, verdict
+from dokkaebi.checkers.linear import operations as linear_operations
+from dokkaebi.checkers.linear import registers
+from dokkaebi.harness import history, journal, lane, outcomes, pairing, seat, verdict
+from dokkaebi.harness.columns import FAIL, INFO, OK
 from dokkaebi.harness.protocols import Answer
 from dokkaebi.workloads import bank as bank_workload
 from dokkaebi.workloads import counter as counter_workload
@@ -43,6 +52,7 @@ OUTCOMES = "unit/checkers/test_rules_outcomes.py::"
 LOCKS = "unit/checkers/test_rules_locks.py::"
 BOUNDS = "unit/checkers/test_rules_bounds.py::"
 LIVENESS = "unit/checkers/test_rules_liveness.py::"
+APPLICATIONS = "unit/checkers/test_rules_applications.py::"
 ENGINE = "unit/harness/test_rules_engine.py::"
 FLOORS = "unit/checkers/test_rules_floors.py::"
 CLASSIFY = "unit/harness/test_outcomes.py::"
@@ -102,9 +112,47 @@ def _ends_when_answered(of: Any, op: Any) -> Any:
     return msgspec.structs.replace(op, ret=int(of.time[op.end]))
 
 
-def _earlier_by_one(real: Any) -> Any:
+def columns(change: Callable[[Any, Any], Any]) -> tuple[Any, str, Callable[[Any], Any]]:
+    """Show every checker columns that are changed on their way out of the history."""
+
+    def broken(real: Any) -> Any:
+        return lambda self: change(self, real(self))
+
+    return history.History, "_tabulate", broken
+
+
+def _typed_ok(code: int) -> Callable[[Any, Any], Any]:
+    """Take what ended in this way for acknowledged."""
+
+    def change(of: Any, table: Any) -> Any:
+        those = (table.type == code) & (table.end >= 0)
+        return dataclasses.replace(
+            table,
+            type=np.where(those, OK, table.type).astype(np.int8),
+            ret=np.where(those, of.time[table.end], table.ret),
+        )
+
+    return change
+
+
+def _typed_failed(of: Any, table: Any) -> Any:
+    """Take an unknown outcome for a failure."""
+    kind = np.where(table.type == INFO, FAIL, table.type).astype(np.int8)
+    return dataclasses.replace(table, type=kind)
+
+
+def _all_refused(of: Any, table: Any) -> Any:
+    """Take every failure for a refusal."""
+    return dataclasses.replace(table, refused=table.type == FAIL)
+
+
+def _earlier_by_one(of: Any, table: Any) -> Any:
     """Half-open intervals: what ends when another begins lies before it."""
-    return lambda call, ret, code: Pending(call, None if ret is None else ret - 1, code)
+    return dataclasses.replace(table, ret=table.ret - 1)
+
+
+def _all_at_once(of: Any, table: Any) -> Any:
+    return dataclasses.replace(table, call=np.zeros_like(table.call))
 
 
 def _last_events_of_all(real: Any) -> Any:
@@ -300,50 +348,50 @@ RULES = [
          OUTCOMES + "test_1_5_a_refused_cas_is_an_observation",
          models.CasRegister, "refusals", lambda real: ()),
     Rule("every other failure is dropped",
-         OUTCOMES + "test_1_5_every_other_failure_is_dropped", *operations(_refusals_only)),
+         OUTCOMES + "test_1_5_every_other_failure_is_dropped", *columns(_all_refused)),
     Rule("what failed did not happen",
-         OUTCOMES + "test_1_1_what_failed_did_not_happen", *operations(_as_ok("fail"))),
+         OUTCOMES + "test_1_1_what_failed_did_not_happen", *columns(_typed_ok(FAIL))),
     Rule("an unknown outcome may have happened",
-         OUTCOMES + "test_1_1_an_unknown_outcome_may_have_happened", *operations(_info_as_failed)),
+         OUTCOMES + "test_1_1_an_unknown_outcome_may_have_happened", *columns(_typed_failed)),
     Rule("an unknown outcome may not have happened",
          OUTCOMES + "test_1_1_an_unknown_outcome_may_not_have_happened",
-         *operations(_as_ok("info"))),
+         *columns(_typed_ok(INFO))),
     Rule("an unknown outcome may happen later",
-         OUTCOMES + "test_1_1_an_unknown_outcome_may_happen_later", *operations(_as_ok("info"))),
+         OUTCOMES + "test_1_1_an_unknown_outcome_may_happen_later", *columns(_typed_ok(INFO))),
     # History
     Rule("equal times are concurrent",
          OUTCOMES + "test_3_2_equal_times_are_concurrent",
-         linearizable, "Pending", _earlier_by_one),
+         *columns(_earlier_by_one)),
     Rule("an invocation without completion is open for ever",
          OUTCOMES + "test_3_2_an_invocation_without_completion_is_open_for_ever",
-         *operations(_info_as_failed)),
+         *columns(_typed_failed)),
     Rule("an invocation without completion is info",
          HISTORY + "test_an_invocation_without_completion_is_info_and_open_for_ever",
          *operations(_info_as_failed)),
     Rule("without times the order of lines counts",
          OUTCOMES + "test_3_2_without_times_the_order_of_lines_counts",
-         *operations(lambda of, op: msgspec.structs.replace(op, call=0))),
+         *columns(_all_at_once)),
     Rule("events of the nemesis need no pairs",
          OUTCOMES + "test_3_2_events_of_the_nemesis_need_no_pairs",
-         history, "_pair",
-         lambda real: lambda events, source: real(
-             [msgspec.structs.replace(e, process=99) if e.process == "nemesis" else e
-              for e in events], source)),
+         history, "pairs",
+         lambda real: lambda process, *columns, **told: real(
+             np.where(process < 0, 99, process), *columns, **told)),
     Rule("a process does one thing at a time",
-         OUTCOMES + "test_3_2_a_process_does_one_thing_at_a_time", history, "_open",
-         lambda real: lambda open_at, op, i, events, source: open_at.__setitem__(op.process, i)),
+         OUTCOMES + "test_3_2_a_process_does_one_thing_at_a_time",
+         pairing, "_still_open", lambda real: lambda told: np.zeros(len(told.place), dtype=bool)),
     Rule("what does not pair is refused",
          HISTORY + "test_what_does_not_pair_is_refused_with_line_and_reason",
-         history, "_check_close", always(None)),
+         pairing, "_completes_nothing",
+         lambda real: lambda told: np.zeros(len(told.place), dtype=bool)),
     Rule("values are keyed when all writes and ok reads are pairs",
          OUTCOMES + "test_3_5_values_are_keyed_when_all_writes_and_ok_reads_are_pairs",
-         models, "looks_keyed", always(False)),
+         registers, "looks_keyed", always(False)),
     Rule("a step may have several next states",
          OUTCOMES + "test_3_5_a_step_may_have_several_next_states",
-         linearizable._Codes, "step", _first_next_state),
+         linear_operations.Codes, "step", _first_next_state),
     Rule("a value that nobody wrote is garbage",
          OUTCOMES + "test_7_a_value_that_nobody_wrote_is_garbage",
-         linearizable, "garbage_reads", lambda real: lambda group, initial: (list(group), [])),
+         linearizable, "garbage", always(np.zeros(0, dtype=np.int64))),
     # Joining
     Rule("violated beats unknown beats holds", OUTCOMES + "test_join_violated_beats_unknown_beats_holds",
          verdict, "_RANK", lambda real: {"holds": 2, "unknown": 1, "violated": 0}),
@@ -493,6 +541,76 @@ RULES = [
     Rule("a read without an account is garbage",
          BOUNDS + "test_6_a_read_without_an_account_is_garbage",
          bank.BankChecker, "_nonsense", always("")),
+    # Sets, names, queues, sessions, limits
+    Rule("an indeterminate add may never appear",
+         APPLICATIONS + "test_6_an_indeterminate_add_may_never_appear",
+         *operations(_as_ok("info"))),
+    Rule("an indeterminate add may appear at any time",
+         APPLICATIONS + "test_6_an_indeterminate_add_may_appear_at_any_time",
+         *operations(_info_as_failed)),
+    Rule("a late read fails only where linearizable is demanded",
+         APPLICATIONS + "test_6_a_late_read_fails_only_where_linearizable_is_demanded",
+         set_full.SetFullChecker, "__init__", _option(linearizable=True)),
+    Rule("a late read is told", APPLICATIONS + "test_6_a_late_read_is_told",
+         set_full, "counted", always("nothing")),
+    Rule("a refused claim proves nothing",
+         APPLICATIONS + "test_1_5_a_refused_claim_proves_nothing", *operations(_as_ok("fail"))),
+    Rule("an unanswered request was given nobody knows what",
+         APPLICATIONS + "test_1_1_what_an_unanswered_request_was_given_nobody_knows",
+         *operations(_as_ok("info"))),
+    Rule("an indeterminate message is delivered any number of times",
+         APPLICATIONS + "test_6_an_indeterminate_message_is_delivered_any_number_of_times",
+         *operations(_as_ok("info"))),
+    Rule("nothing is lost before the queue was drained",
+         APPLICATIONS + "test_6_nothing_is_lost_before_the_queue_was_drained",
+         total_queue, "_missing", always([])),
+    Rule("an unheard consumption may have taken a message",
+         APPLICATIONS + "test_6_an_unheard_consumption_may_have_taken_a_message",
+         *operations(_info_as_failed)),
+    Rule("what is delivered at least once may come again",
+         APPLICATIONS + "test_6_what_is_delivered_at_least_once_may_come_again",
+         total_queue.TotalQueueChecker, "__init__", _option(delivery="exactly")),
+    Rule("an admission counts only where it lies wholly within a window",
+         APPLICATIONS + "test_6_an_admission_counts_only_where_it_lies_wholly_within_a_window",
+         *operations(lambda of, op: msgspec.structs.replace(op, ret=op.call))),
+    Rule("a stretch may touch two fixed windows",
+         APPLICATIONS + "test_6_a_stretch_may_touch_two_fixed_windows",
+         admission.RateLimitChecker, "__init__", _option(kind="sliding")),
+    Rule("whoever is leaving is not inside",
+         APPLICATIONS + "test_4_1_whoever_is_leaving_is_not_inside",
+         *operations(lambda of, op: msgspec.structs.replace(op, call=op.ret)
+                     if op.f == "leave" else op)),
+    Rule("who never came back is not inside for ever",
+         APPLICATIONS + "test_4_1_who_never_came_back_is_not_inside_for_ever",
+         admission, "_last_events",
+         lambda real: lambda of: defaultdict(lambda: history.FOREVER)),
+    Rule("no obligation crosses a reconnect",
+         APPLICATIONS + "test_5_no_obligation_crosses_a_reconnect",
+         *operations(lambda of, op: msgspec.structs.replace(op, process=op.process % 8))),
+    Rule("a key of sessions has one writer",
+         APPLICATIONS + "test_5_a_key_has_one_writer_whose_numbers_grow",
+         sessions, "UsageError", lambda real: ZeroDivisionError),
+    Rule("an indeterminate write binds nobody until it is seen",
+         APPLICATIONS + "test_5_an_indeterminate_write_binds_nobody_until_it_is_seen",
+         *operations(_as_ok("info"))),
+    Rule("an indeterminate join may keep a group alive",
+         APPLICATIONS + "test_6_an_indeterminate_join_may_keep_a_group_alive",
+         *operations(_info_as_failed)),
+    Rule("an indeterminate request has its effect or not",
+         APPLICATIONS + "test_6_an_indeterminate_request_has_its_effect_or_not",
+         *operations(_info_as_failed)),
+    Rule("an indeterminate visit counts or not",
+         APPLICATIONS + "test_6_an_indeterminate_visit_counts_or_not",
+         *operations(_as_ok("info"))),
+    Rule("an indeterminate write makes nothing old",
+         APPLICATIONS + "test_6_an_indeterminate_write_makes_nothing_old",
+         *operations(_as_ok("info"))),
+    Rule("the same value written twice is bad input",
+         APPLICATIONS + "test_7_the_same_value_written_twice_is_bad_input",
+         staleness, "UsageError", lambda real: ZeroDivisionError),
+    Rule("a key with two values can show no fork",
+         APPLICATIONS + "test_7_a_key_with_two_values_can_show_no_fork",
+         long_fork, "UsageError", lambda real: ZeroDivisionError),
     # Liveness
     Rule("steady success is progress", LIVENESS + "test_9_steady_success_is_progress",
          progress.ProgressChecker, "_succeeded", always(False)),

@@ -19,7 +19,7 @@ MAY = {
     "suite": {"harness", "compose", "cli", "results"},
 }
 RESULTS_MAY = {"anomalies", "levels", "models"}
-LEAVES = {"history", "columns", "verdict", "errors", "lease"}
+LEAVES = {"history", "pairing", "columns", "verdict", "errors", "lease"}
 LEAF_PACKAGES = {"msgspec", "numpy"}
 
 

@@ -210,7 +210,7 @@ def test_join_bad_input_is_no_verdict():
 
 
 def test_8_nothing_judged_is_nothing_proved():
-    nothing = history("0  add x 1  0-1")
+    nothing = history("0  add x 1  0-")
     assert CounterChecker().check(nothing).verdict == "unknown"
     unanswered = history("0  write x 1  0-")
     assert LinearizableChecker(CasRegister()).check(unanswered).verdict == "unknown"

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from dokkaebi import History, MalformedHistory, Op
-from dokkaebi.harness import history as module
-from dokkaebi.harness.history import FOREVER, decode_lines, encode_op, read_jsonl, write_jsonl
+from dokkaebi.harness.formats import jsonl as module
+from dokkaebi.harness.formats.jsonl import decode_lines, encode_op, read_jsonl, write_jsonl
+from dokkaebi.harness.history import FOREVER
 
 
 def op(time, process, kind, f="read", value=None, **more):

@@ -3,7 +3,7 @@
 import random
 
 from dokkaebi import Op
-from dokkaebi.harness.history import encode_op
+from dokkaebi.harness.formats.jsonl import encode_op
 from dokkaebi.harness.journal import Follower, Segment, merge, read_segments
 
 

@@ -8,7 +8,7 @@ from recording import Client, Definite, refuse
 
 from dokkaebi import Failed, Lease
 from dokkaebi.harness import seat as seats
-from dokkaebi.harness.history import decode_lines
+from dokkaebi.harness.formats.jsonl import decode_lines
 from dokkaebi.harness.journal import Segment, merge, read_segments
 from dokkaebi.harness.lane import Lane, Turn
 from dokkaebi.harness.orders import WorkerConfig

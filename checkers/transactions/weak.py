@@ -1,0 +1,168 @@
+"""The weak levels of registers: what transactions that are visible to a reader force on versions.
+
+Here the reads of a history become a `Reading`, and a circle among the forced orders a finding. A
+circle that needs the order of a session is the -process variant: it rules out levels that promise
+that order, and no others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...harness.transactions import READ
+from ..visibility import INITIAL, Forced, Reading, WeakLevel, forced, reading_order, session_order
+from .components import components, shortest
+from .registers import Registers
+
+Rows = npt.NDArray[Any]
+
+NAMES: dict[WeakLevel, str] = {
+    "monotonic-read-committed": "non-monotonic-view",
+    "read-atomic": "fractured-read",
+    "causal": "causality-violation",
+}
+"""The anomaly that breaks each level; each also breaks those that come after it."""
+
+MOST_STARTS = 200
+"""Orders through each of which the shortest circle is looked for."""
+
+SESSION, READS, FORCED = 0, 1, 2
+"""Why one transaction comes before another: its session, a read from it, or a visible version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Circle:
+    """Transactions (rows of the history's) each of which comes before the next, and why.
+
+    For `FORCED` steps `reader` and `key` say who read that key from the later one although the
+    earlier one was visible to it; -1 elsewhere. The initial state is row -1.
+    """
+
+    name: str
+    transactions: tuple[int, ...]
+    why: tuple[int, ...]
+    reader: tuple[int, ...]
+    key: tuple[int, ...]
+    count: int
+
+
+def reading(registers: Registers) -> tuple[Reading, Rows]:
+    """Who read from whom, among the transactions that take part; and which rows these are.
+
+    Reads of what nobody committed, of a version that its writer replaced itself, and of what the
+    reader wrote are left out: they are anomalies, or none, by themselves.
+    """
+    txns, owner = registers.txns, registers.owner
+    rows = np.flatnonzero(registers.taking_part)
+    number = np.full(len(txns), -1, dtype=np.int64)
+    number[rows] = np.arange(len(rows))
+    reads = registers.reads[(txns.kind[registers.reads] == READ)]
+    version = registers.version[reads]
+    keep = (version >= 0) & (number[owner[reads]] >= 0)
+    reads, version = reads[keep], version[keep]
+    size = registers.size
+    # Beyond `size` stands the nil of each key.
+    writer = np.append(registers.writer, -1)[np.minimum(version, size)]
+    source = np.where(version < size, np.append(number, INITIAL)[writer], INITIAL)
+    others = ~_after_own_write(registers, reads) & (source != number[owner[reads]])
+    reads, source = reads[others], source[others]
+    by = number[owner[reads]]
+    order = np.lexsort((registers.key, number[registers.writer]))
+    wrote = number[registers.writer][order]
+    _, session = np.unique(txns.process[rows], return_inverse=True)
+    places = np.arange(len(rows) + 1)
+    return (
+        Reading(
+            session=session.astype(np.int64),
+            read_off=np.searchsorted(by, places).astype(np.int64),
+            read_key=txns.key[reads].astype(np.int64),
+            read_from=source.astype(np.int64),
+            write_off=np.searchsorted(wrote, places).astype(np.int64),
+            write_key=registers.key[order].astype(np.int64),
+            keys=len(txns.keys),
+        ),
+        rows,
+    )
+
+
+def _after_own_write(registers: Registers, reads: Rows) -> npt.NDArray[np.bool_]:
+    """Which reads come after a write of the same key in their transaction."""
+    txns, owner = registers.txns, registers.owner
+    span = len(txns.keys) + 1
+    writes = registers.writes.rows
+    place = owner[writes].astype(np.int64) * span + txns.key[writes]
+    order = np.lexsort((writes, place))
+    places, first = np.unique(place[order], return_index=True)
+    if not len(places):
+        return np.zeros(len(reads), dtype=np.bool_)
+    wanted = owner[reads].astype(np.int64) * span + txns.key[reads]
+    at = np.minimum(np.searchsorted(places, wanted), len(places) - 1)
+    earlier: npt.NDArray[np.bool_] = (places[at] == wanted) & (writes[order][first[at]] < reads)
+    return earlier
+
+
+def circles(reads: Reading, rows: Rows, level: WeakLevel) -> Iterator[Circle | None]:
+    """The circles that break a level, the one without sessions first; None: the budget ran out."""
+    for suffix, seen in (("", _alone(reads)), ("-process", reads)):
+        orders = forced(seen, level)
+        if not orders.complete:
+            yield None
+            return
+        found = _circle(seen, rows, orders, NAMES[level] + suffix)
+        if found is not None:
+            yield found
+            return
+
+
+def _alone(reads: Reading) -> Reading:
+    """The same transactions, each a session of its own."""
+    return Reading(
+        session=np.arange(len(reads), dtype=np.int64),
+        read_off=reads.read_off,
+        read_key=reads.read_key,
+        read_from=reads.read_from,
+        write_off=reads.write_off,
+        write_key=reads.write_key,
+        keys=reads.keys,
+    )
+
+
+def _circle(reads: Reading, rows: Rows, orders: Forced, name: str) -> Circle | None:
+    """The shortest circle through a forced order, or through any; None where there is none."""
+    parts = [session_order(reads), reading_order(reads), (orders.before, orders.after)]
+    before = np.concatenate([part[0] for part in parts]).astype(np.int32)
+    after = np.concatenate([part[1] for part in parts]).astype(np.int32)
+    why = np.repeat([SESSION, READS, FORCED], [len(part[0]) for part in parts])
+    skipped = len(before) - len(orders)
+    nodes = len(reads) + 1
+    group = components(nodes, before, after)
+    inside = np.flatnonzero(group[before] == group[after])
+    if not len(inside):
+        return None
+    # Forced orders first: without one a circle is a G1c, and told by that name too.
+    tried = inside[np.argsort(why[inside] != FORCED, kind="stable")][:MOST_STARTS]
+    pair, path = shortest(
+        nodes,
+        before[inside],
+        after[inside],
+        np.ones(nodes, dtype=np.bool_),
+        after[tried],
+        before[tried],
+        budget=100 * MOST_STARTS * len(inside),
+    )
+    best = [int(tried[pair]), *inside[path].tolist()]
+    told = np.append(rows, -1)
+    force = [edge - skipped if why[edge] == FORCED else -1 for edge in best]
+    return Circle(
+        name=name,
+        transactions=tuple(int(told[before[edge]]) for edge in best),
+        why=tuple(int(why[edge]) for edge in best),
+        reader=tuple(int(told[orders.reader[i]]) if i >= 0 else -1 for i in force),
+        key=tuple(int(orders.key[i]) if i >= 0 else -1 for i in force),
+        count=len(np.unique(group[before[inside]])),
+    )

@@ -1,0 +1,1 @@
+"""Reading and writing histories: ours, Jepsen's, elle-cli's and AWDIT's."""

@@ -1,0 +1,143 @@
+"""Lists in PostgreSQL: as text in one row, or as rows with positions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from psycopg import Connection
+
+from ....harness.context import Context
+
+_READ = "SELECT elements FROM list WHERE id = %s"
+
+
+class Concat:
+    """A list is a text; an append is one statement that concatenates, at serializable.
+
+    The statement locks the row, so that no element is lost at any level. What a transaction as a
+    whole may see depends on the level; at serializable it is as if they ran one after another,
+    and those that cannot are refused with 40001.
+    """
+
+    workload = "append"
+    needs = ("postgres",)
+    expect = "safe"
+    faults: tuple[str, ...] = ("none", "kill", "pause", "kill-client")
+    isolation = "serializable"
+    postgres: Connection[Any]
+
+    def setup(self, ctx: Context) -> None:
+        """One row per list."""
+        ctx.postgres.execute("CREATE TABLE list (id int PRIMARY KEY, elements text NOT NULL)")
+        ctx.postgres.commit()
+
+    def open(self, ctx: Context) -> None:
+        """Keep the connection; a transaction in a deadlock soon gives up, long before the server
+        looks for one."""
+        self.postgres = ctx.postgres
+        self.postgres.execute("SET lock_timeout = '25ms'")
+        self.postgres.commit()
+
+    def txn(self, mops: list[Any]) -> list[Any]:
+        """One transaction, one statement for each step."""
+        for mop in mops:
+            if mop[0] == "r":
+                mop[2] = self.elements(mop[1])
+            else:
+                self.append(mop[1], mop[2])
+        self.postgres.commit()
+        return mops
+
+    def elements(self, key: int) -> list[int] | None:
+        """The list as it is now; None where there is none."""
+        row = self.postgres.execute(_READ, (key,)).fetchone()
+        return [int(element) for element in row[0].split(",")] if row else None
+
+    def append(self, key: int, element: int) -> None:
+        """One statement, whether the list exists or not."""
+        self.postgres.execute(
+            "INSERT INTO list VALUES (%s, %s)"
+            " ON CONFLICT (id) DO UPDATE SET elements = list.elements || ',' || excluded.elements",
+            (key, str(element)),
+        )
+
+
+class ConcatRepeatableRead(Concat):
+    """J2: the statements of `concat` at repeatable read, which is snapshot isolation.
+
+    Two transactions each read what the other one is about to append to. Mend it with
+    serializable.
+    """
+
+    expect = "unsafe"
+    anomaly = "G2-item"
+    faults = ()
+    isolation = "repeatable read"
+
+
+class ConcatReadCommitted(Concat):
+    """The statements of `concat` at read committed, where each statement sees another moment.
+
+    A transaction sees one half of another one and not the other. Mend it with serializable.
+    """
+
+    expect = "unsafe"
+    anomaly = "G-single"
+    faults = ()
+    isolation = "read committed"
+
+
+class ReadModifyWrite(Concat):
+    """The list is read, extended in Python and written back, at read committed.
+
+    Two sessions read the same list, and the second write wipes out the first one's element. Mend
+    it by concatenating in the statement, with serializable, or with SELECT ... FOR UPDATE.
+    """
+
+    expect = "unsafe"
+    anomaly = "lost-update"
+    faults = ()
+    isolation = "read committed"
+
+    def append(self, key: int, element: int) -> None:
+        """Read, extend, write."""
+        extended = [*(self.elements(key) or ()), element]
+        self.postgres.execute(
+            "INSERT INTO list VALUES (%s, %s)"
+            " ON CONFLICT (id) DO UPDATE SET elements = excluded.elements",
+            (key, ",".join(map(str, extended))),
+        )
+
+
+class RowsByParentLock(Concat):
+    """Each element is a row; its position comes from a counter in the list's own row.
+
+    Counting locks that row until the commit, so positions are given in the order of commits. A
+    sequence would not do: its numbers are drawn in another order than transactions commit.
+    """
+
+    def setup(self, ctx: Context) -> None:
+        """One row per list, one per element."""
+        ctx.postgres.execute("CREATE TABLE list (id int PRIMARY KEY, length int NOT NULL)")
+        ctx.postgres.execute(
+            "CREATE TABLE element (list int, position int, value bigint,"
+            " PRIMARY KEY (list, position))"
+        )
+        ctx.postgres.commit()
+
+    def elements(self, key: int) -> list[int] | None:
+        """The rows by position."""
+        rows = self.postgres.execute(
+            "SELECT value FROM element WHERE list = %s ORDER BY position", (key,)
+        ).fetchall()
+        return [value for (value,) in rows] or None
+
+    def append(self, key: int, element: int) -> None:
+        """Lock and count, then insert."""
+        row = self.postgres.execute(
+            "INSERT INTO list VALUES (%s, 1)"
+            " ON CONFLICT (id) DO UPDATE SET length = list.length + 1 RETURNING length",
+            (key,),
+        ).fetchone()
+        position = row[0] if row else 0
+        self.postgres.execute("INSERT INTO element VALUES (%s, %s, %s)", (key, position, element))

@@ -1,0 +1,1 @@
+"""Strategies of the constraint workload, right and wrong; one file per backend."""

@@ -1,0 +1,1 @@
+"""Strategies of the ids workload, right and wrong; one file per backend."""

@@ -1,0 +1,1 @@
+"""Strategies of the set workload, right and wrong; one file per backend."""

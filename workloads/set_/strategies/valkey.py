@@ -1,0 +1,59 @@
+"""A set in Valkey or Redis."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from redis import Redis
+
+from ....harness.context import Context
+
+
+class Sadd:
+    """The server's own set: SADD, SMEMBERS."""
+
+    workload = "set"
+    needs = ("valkey",)
+    expect = "safe"
+    faults = ("none", "kill", "pause", "kill-client")
+    valkey: Redis
+
+    def open(self, ctx: Context) -> None:
+        """Keep the connection."""
+        self.valkey = ctx.valkey
+
+    def add(self, x: int) -> None:
+        """One command."""
+        self.valkey.sadd("elements", x)
+
+    def members(self) -> Any:
+        """One command."""
+        return self.valkey.smembers("elements")
+
+
+class MembersThenSet:
+    """The set as one JSON text: GET, add in Python, SET.
+
+    What others add between the two commands is wiped out. Mend it with SADD, a script or WATCH.
+    """
+
+    workload = "set"
+    needs = ("valkey",)
+    expect = "unsafe"
+    anomaly = "lost-element"
+    valkey: Redis
+
+    def open(self, ctx: Context) -> None:
+        """Keep the connection."""
+        self.valkey = ctx.valkey
+
+    def add(self, x: int) -> None:
+        """Read, add, write."""
+        self.valkey.set("elements", json.dumps([*self.members(), x]))
+
+    def members(self) -> list[int]:
+        """One command."""
+        text: Any = self.valkey.get("elements")
+        found: list[int] = json.loads(text) if text else []
+        return found

@@ -1,0 +1,1 @@
+"""Strategies of the unique workload, right and wrong; one file per backend."""

@@ -1,0 +1,1 @@
+"""Strategies of the wr workload, right and wrong; one file per backend."""
