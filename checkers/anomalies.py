@@ -477,6 +477,7 @@ _IMPLIES: dict[str, tuple[str, ...]] = {
     "dirty-update": ("G1a",),
     "future-read": ("G1c",),
     "lost-update": ("G2-item",),
+    "cyclic-versions": ("G1c",),
     "cyclic-versions-process": ("G-single-process",),
     "cyclic-versions-realtime": ("G-single-realtime",),
 }

@@ -7,20 +7,22 @@ time after their call, or never.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..harness.history import History, Operation
 from ..harness.protocols import Model
 from ..harness.verdict import Anomaly, Verdict
 from .findings import merged
-from .linear.operations import stepped
 from .linear.problem import Problem
-from .linear.registers import Rows, garbage, overwritten_before, problem_of, rows_of
+from .linear.registers import Rows, garbage, rows_of
 from .linear.search import Outcome, Search
+from .linear.subjects import Registers, Subject, objects
 from .models import CasRegister, Register
+from .patterns.decision import PATTERNS, Decision, no_rows
 from .wording import either, plain, show
 
 BUDGET, BUDGET_PER_OPERATION = 20_000_000, 200
@@ -29,6 +31,12 @@ BUDGET, BUDGET_PER_OPERATION = 20_000_000, 200
 One that needs several words (many in flight or crashed) counts for as many, a step of a model in
 Python for `steps.STEP`.
 """
+
+MOST_DECISIONS = 20
+"""Keys that patterns rule out one after another; what more there is the search finds."""
+
+TELLING = 50_000
+"""Configurations that may be spent on telling more of what is ruled out already."""
 
 
 class LinearizableChecker:
@@ -45,45 +53,65 @@ class LinearizableChecker:
         self._budget = budget
 
     def check(self, history: History) -> Verdict:
-        """Search an order for each key; count the operations that had to be explained."""
+        """Decide or search an order for each key; count the operations that had to be explained."""
         model = self._model
         # A register that a user made of ours may step otherwise.
         if isinstance(model, Register) and type(model) in (Register, CasRegister):
-            return self._check_registers(history, model)
-        problem = stepped(history, model, keyed=self._keyed)
-        findings, gave_out = self._search(problem, lambda row: None)
-        return self._verdict(problem, findings, gave_out, judged=_answered(problem))
+            every = rows_of(history, model, self._keyed)
+            strange = garbage(every)
+            subject: Subject = Registers(history, every.without(strange))
+            findings = _tell_garbage(history, every, strange)
+        else:
+            subject, strange = objects(history, model, keyed=self._keyed), no_rows()
+            findings = []
+        limit = self._budget or BUDGET + BUDGET_PER_OPERATION * len(subject.key)
+        found, gave_out = self._explain(subject, limit)
+        judged = subject.answered + len(strange)
+        return self._verdict(subject, [*findings, *found], gave_out, limit, judged=judged)
 
-    def _check_registers(self, history: History, model: Register) -> Verdict:
-        every = rows_of(history, model, self._keyed)
-        strange = garbage(every)
-        rows = every.without(strange)
-        problem = problem_of(history, rows)
-        findings, gave_out = self._search(problem, lambda row: overwritten_before(rows, row))
-        findings = [*_tell_garbage(history, every, strange), *findings]
-        judged = _answered(problem) + len(strange)
-        return self._verdict(problem, findings, gave_out, judged=judged)
+    def _explain(self, subject: Subject, limit: int) -> tuple[list[Anomaly], list[int]]:
+        """The findings, one a key, and the keys for which the budget ran out."""
+        findings: list[Anomaly] = []
+        decision = subject.decide()
+        for _ in range(MOST_DECISIONS):
+            if decision is None or decision.legal is not False:
+                break
+            here = subject.key == subject.key[decision.rows[0]]
+            findings.append(self._settle(subject, np.flatnonzero(here), decision, limit))
+            subject = subject.only(np.flatnonzero(~here))
+            decision = subject.decide()
+        if decision is not None and decision.legal is not False:
+            subject = subject.only(np.sort(decision.rest))
+        found, gave_out = self._search(subject, limit)
+        return [*findings, *found], gave_out
 
-    def _search(
-        self, problem: Problem, newer: Callable[[int], int | None]
-    ) -> tuple[list[Anomaly], list[int]]:
-        """The findings, and the keys for which the budget ran out."""
+    def _settle(
+        self, subject: Subject, here: npt.NDArray[np.int64], decision: Decision, limit: int
+    ) -> Anomaly:
+        """Tell of a key that a pattern rules out: by a short search, which tells more, or by it."""
+        found, _ = self._search(
+            subject.only(here), min(limit, TELLING + TELLING * len(here) // 500)
+        )
+        return found[0] if found else self._tell_pattern(subject, decision)
+
+    def _search(self, subject: Subject, limit: int) -> tuple[list[Anomaly], list[int]]:
+        """What a search finds, and the keys for which the budget ran out."""
         findings: list[Anomaly] = []
         gave_out: list[int] = []
-        for outcome in Search(problem, self._limit(problem)).outcomes():
+        problem = subject.problem()
+        for outcome in Search(problem, limit).outcomes():
             if outcome.legal is None:
                 gave_out.append(outcome.key)
             else:
-                findings.append(self._tell(problem, outcome, newer(outcome.culprit)))
+                newer = subject.newer(outcome.culprit)
+                findings.append(self._tell(problem, outcome, newer))
         return findings, gave_out
-
-    def _limit(self, problem: Problem) -> int:
-        return self._budget or BUDGET + BUDGET_PER_OPERATION * len(problem)
 
     def _tell(self, problem: Problem, outcome: Outcome, newer: int | None) -> Anomaly:
         op = problem.operation(outcome.culprit)
         states = [_shown(self._model, state) for state in outcome.states]
-        claim = f"Process {op.process} {_claim(self._model, op)}{_where(problem, outcome.key)}"
+        where = _where(problem.keys[outcome.key])
+        claim = f"Process {op.process} {_claim(self._model, op)}{where}"
         ops: tuple[int, ...] = (op.index,)
         if newer is not None:
             other = problem.operation(newer)
@@ -111,15 +139,42 @@ class LinearizableChecker:
             },
         )
 
+    def _tell_pattern(self, subject: Subject, decision: Decision) -> Anomaly:
+        """The few operations that cannot all be right, and why."""
+        involved = [subject.operation(row) for row in decision.rows]
+        involved.sort(key=lambda op: (op.call, op.index))
+        key = subject.keys[int(subject.key[decision.rows[0]])]
+        claims = "; ".join(f"process {op.process} {_claim(self._model, op)}" for op in involved)
+        return Anomaly(
+            type="nonlinearizable",
+            sentence=f"{claims[:1].upper()}{claims[1:]}: {PATTERNS[decision.pattern]}{_where(key)}.",
+            ops=tuple(op.index for op in involved),
+            evidence={
+                "kind": "linearizability",
+                "key": plain(key),
+                "op": max(involved, key=lambda op: (op.ret, op.index)).index,
+                "pattern": decision.pattern,
+                "states": [],
+                "prefix": [],
+                "concurrent": [],
+            },
+        )
+
     def _verdict(
-        self, problem: Problem, findings: list[Anomaly], gave_out: list[int], *, judged: int
+        self,
+        subject: Subject,
+        findings: list[Anomaly],
+        gave_out: list[int],
+        limit: int,
+        *,
+        judged: int,
     ) -> Verdict:
         reason = ""
         if gave_out:
-            where = _where(problem, gave_out[0]).strip(" ()")
+            where = _where(subject.keys[gave_out[0]]).strip(" ()")
             more = f" and {len(gave_out) - 1} more" if len(gave_out) > 1 else ""
             reason = (
-                f"linearizability: the budget of {self._limit(problem):,} configurations ran out"
+                f"linearizability: the budget of {limit:,} configurations ran out"
                 f"{where and f' for {where}'}{more}"
             )
         elif not judged:
@@ -136,13 +191,8 @@ class LinearizableChecker:
         return Verdict(verdict="unknown" if reason else "holds", reason=reason, judged=judged)
 
 
-def _answered(problem: Problem) -> int:
-    return int(np.count_nonzero(~problem.crashed))
-
-
-def _where(problem: Problem, key: int) -> str:
-    name: Hashable = problem.keys[key]
-    return "" if name is None else f" (key {show(plain(name))})"
+def _where(key: Hashable) -> str:
+    return "" if key is None else f" (key {show(plain(key))})"
 
 
 def _shown(model: Any, state: Hashable) -> Any:
@@ -161,8 +211,7 @@ def _tell_garbage(history: History, rows: Rows, strange: Any) -> list[Anomaly]:
 
 
 def _garbage(op: Operation, key: Hashable) -> Anomaly:
-    value = plain(op.value)
-    where = "" if key is None else f" (key {show(plain(key))})"
+    value, where = plain(op.value), _where(key)
     return Anomaly(
         type="garbage-read",
         sentence=f"Process {op.process} read {show(value)}{where}, a value that nobody ever wrote.",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from operator import attrgetter
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 import msgspec
@@ -29,6 +30,7 @@ FOREVER = np.iinfo(np.int64).max
 
 _CODE: dict[str, int] = {name: code for code, name in enumerate(TYPES)}
 _FAIL = _CODE["fail"]
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 _MOST_FUNCTIONS = 30_000
 _SPARSE = ("error", "node", "result", "phase", "attempts", "conn", "ext")
 
@@ -182,16 +184,49 @@ class History:
             call=call,
             ret=ret,
             phase=sparse["phase"].get(index),
-            ext=sparse["ext"].get(end) or sparse["ext"].get(index) or {},
+            ext=sparse["ext"].get(end) or sparse["ext"].get(index) or _NOTHING,
         )
 
     def operations(self, *functions: str) -> Iterator[Operation]:
         """Every client operation in the order of invocation; only those of `functions` if given."""
-        chosen = self.invocations()
+        table = self.table
+        columns: tuple[npt.NDArray[Any], ...] = (
+            table.index,
+            table.end,
+            table.process,
+            table.type,
+            table.f,
+            table.call,
+            table.ret,
+        )
         if functions:
             codes = [i for i, name in enumerate(self.functions) if name in functions]
-            chosen = chosen[np.isin(self.f[chosen], codes)]
-        return (self.operation(int(i)) for i in chosen)
+            chosen = np.isin(table.f, codes)
+            columns = tuple(column[chosen] for column in columns)
+        return self._each(zip(*(column.tolist() for column in columns), strict=True))
+
+    def _each(self, rows: Iterable[tuple[int, ...]]) -> Iterator[Operation]:
+        """Operations from rows of numbers: much faster than one by one from the columns."""
+        said, names = self._values, self.functions
+        results, errors = self._sparse["result"].get, self._sparse["error"].get
+        phases, exts = self._sparse["phase"].get, self._sparse["ext"].get
+        for index, end, process, kind, f, call, ret in rows:
+            asked = said[index]
+            yield Operation(
+                index=index,
+                end=end,
+                process=process,
+                type=TYPES[kind],  # type: ignore[arg-type]
+                f=names[f],
+                asked=asked,
+                value=asked if kind == INFO else said[end],
+                result=results(end),
+                error=errors(end),
+                call=call,
+                ret=ret,
+                phase=phases(index),
+                ext=exts(end) or exts(index) or _NOTHING,
+            )
 
     def values(self, indices: Iterable[int]) -> list[Any]:
         """The values of these events."""

@@ -7,9 +7,10 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 
 import numpy as np
 
-from ...harness.history import History, Operation
+from ...harness.history import Operation
 from ...harness.protocols import Model
 from ..wording import freeze
+from .kernels import I64
 from .problem import Problem
 from .steps import Stepped
 
@@ -17,16 +18,15 @@ ENUMERATE = 5_000
 """Steps that may be spent on finding out which operations never change any state."""
 
 
-def stepped(history: History, model: Model, *, keyed: bool | None) -> Problem:
-    """The problem of a model that only its own `step` knows."""
-    groups = list(_partition(_observed(history, model), model, keyed))
-    operations = [op for _, group in groups for op in group]
+def stepped(
+    model: Model, operations: Sequence[Operation], key: I64, keys: Sequence[Hashable]
+) -> Problem:
+    """The problem of a model that only its own `step` knows; `key` is an index of `keys`."""
     codes = Codes(model, operations)
-    sizes = [len(group) for _, group in groups]
     return Problem(
         index=np.array([op.index for op in operations], dtype=np.int64),
-        key=np.repeat(np.arange(len(groups), dtype=np.int64), sizes),
-        keys=[key for key, _ in groups],
+        key=key,
+        keys=keys,
         call=np.array([op.call for op in operations], dtype=np.int64),
         ret=np.array([op.ret for op in operations], dtype=np.int64),
         crashed=np.array([op.type == "info" for op in operations], dtype=np.bool_),
@@ -34,26 +34,6 @@ def stepped(history: History, model: Model, *, keyed: bool | None) -> Problem:
         steps=Stepped(model.init(), codes.step, codes.still()),
         operation=operations.__getitem__,
     )
-
-
-def _observed(history: History, model: Model) -> list[Operation]:
-    """Everything but failures; a refusal stays where the model says that it observes."""
-    refusals = getattr(model, "refusals", ())
-    return [
-        op
-        for op in history.operations()
-        if op.type != "fail" or (op.error == "refused" and op.f in refusals)
-    ]
-
-
-def _partition(
-    operations: Sequence[Operation], model: Model, keyed: bool | None
-) -> Iterable[tuple[Hashable, list[Operation]]]:
-    split = getattr(model, "partition", None)
-    if split is None:
-        return [(None, list(operations))] if operations else []
-    groups: Iterable[tuple[Hashable, list[Operation]]] = split(operations, keyed)
-    return groups
 
 
 class Codes:

@@ -30,6 +30,9 @@ RELATIONS = ("ww", "wr", "rw", "process", "realtime", "ww")
 
 Rows = npt.NDArray[Any]
 
+_FEW = 2
+"""Sources among their own group's targets that get edges to all of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Graph:
@@ -113,9 +116,10 @@ class Builder:
     ) -> None:
         """Add anti-dependencies from each source of a group to each target of the same group.
 
-        `step` is the targets'. Groups with several targets get two chains of nodes, forwards and
-        backwards, so that a transaction which is among its own group's targets enters both beside
-        its own place and never comes back to itself. `writes` says which sources write the key
+        `step` is the targets'. A group with several targets gets a node through which all sources
+        pass, but those that are among the targets themselves, and would come back to themselves:
+        they get edges of their own, or, where they are many, two chains of nodes, forwards and
+        backwards, which they enter beside their own place. `writes` says which sources write the key
         themselves: from G-single on theirs are dependencies, for were their own version the later
         one, they lost the other's update.
         """
@@ -147,10 +151,54 @@ class Builder:
         many = high - low > 1
         if not np.any(many):
             return
-        source, low, high = source[many], low[many], high[many]
+        group, source, low, high = group[many], source[many], low[many], high[many]
         # Where each source is itself among the targets; at `high` or another's place if not.
-        own = np.searchsorted(_pairs(goal_group, target), _pairs(group[many], source))
+        own = np.searchsorted(_pairs(goal_group, target), _pairs(group, source))
         inside = (own < high) & (target[np.minimum(own, len(target) - 1)] == source)
+        crowded = np.bincount(low[inside], minlength=len(target))[low] > _FEW
+        lone = inside & ~crowded
+        at = spans(low[lone], high[lone])
+        mine = np.repeat(source[lone], high[lone] - low[lone])
+        self.add(mine, target[at], step=step[at], **ways)
+        for some, lead in ((~inside & ~crowded, self._hub), (crowded, self._chains)):
+            if np.any(some):
+                lead(source[some], low[some], high[some], own[some], inside[some],
+                     goal_group, target, step, ways)  # fmt: skip
+
+    def _hub(
+        self,
+        source: Rows,
+        low: Rows,
+        high: Rows,
+        own: Rows,
+        inside: Rows,
+        goal_group: Rows,
+        target: Rows,
+        step: Rows,
+        ways: dict[str, Any],
+    ) -> None:
+        """One node for each group: its sources lead there, and from there to all its targets."""
+        begins, ends = (_each_once(each, len(target)) for each in (low, high))
+        place = np.zeros(len(target) + 1, dtype=np.int64)
+        place[begins] = self.more(len(begins)) + np.arange(len(begins))
+        self.add(source, place[low], **ways)
+        at = spans(begins, ends)
+        node = np.repeat(place[begins], ends - begins)
+        self.add(node, target[at], step=step[at], **(ways | {"count": PASSES}))
+
+    def _chains(
+        self,
+        source: Rows,
+        low: Rows,
+        high: Rows,
+        own: Rows,
+        inside: Rows,
+        goal_group: Rows,
+        target: Rows,
+        step: Rows,
+        ways: dict[str, Any],
+    ) -> None:
+        """Two chains of nodes for each group: to all targets from one on, and up to one."""
         used = spans(*(_each_once(each, len(target)) for each in (low, high)))
         place = np.zeros(len(target) + 1, dtype=np.int64)
         place[used] = np.arange(len(used))

@@ -12,10 +12,11 @@ from dokkaebi.harness.history import History, Op
 
 
 def crowd(size, *, lost=False, reads=()):
-    """Writes of 1 to `size` all at once, then one reader after another."""
-    writers = range(1, size + 1)
-    events = [Op(process=p, type="invoke", f="write", value=p) for p in writers]
-    events += [Op(process=p, type="info" if lost else "ok", f="write", value=p) for p in writers]
+    """Writes of 1 to `size` all at once, 1 twice (so that only a search decides), then reads."""
+    writers = dict(enumerate([*range(1, size + 1), 1], start=1))
+    answer = "info" if lost else "ok"
+    events = [Op(process=p, type="invoke", f="write", value=v) for p, v in writers.items()]
+    events += [Op(process=p, type=answer, f="write", value=v) for p, v in writers.items()]
     for value in reads:
         events.append(Op(process=0, type="invoke", f="read"))
         events.append(Op(process=0, type="ok", f="read", value=value))
