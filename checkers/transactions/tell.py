@@ -269,7 +269,8 @@ class Teller:
         }
 
     def _mops(self, txn: int) -> list[Any]:
-        value: Any = self._history.operation(int(self._txns.index[txn])).value
+        operation = self._history.operation(int(self._txns.index[txn]))
+        value: Any = operation.value if operation.type == "ok" else operation.asked
         return [tuple(mop) for mop in value]
 
 

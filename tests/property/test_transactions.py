@@ -16,6 +16,7 @@ from transactional import chaos_append, chaos_wr, history, stored
 from dokkaebi.checkers import compiled
 from dokkaebi.checkers.anomalies import implied
 from dokkaebi.checkers.transactions import AppendChecker, WrChecker
+from dokkaebi.harness.errors import UsageError
 from dokkaebi.harness.history import History
 
 APPEND, WR = AppendChecker(), WrChecker()
@@ -225,3 +226,60 @@ def test_the_cycle_told_is_one():
                 if base != anomaly.type:
                     assert {"process", "realtime"} & set(rels) or not lists
                 msgspec.json.encode(anomaly)
+
+
+JUNK = [
+    None,
+    True,
+    0,
+    -1,
+    1.5,
+    "x",
+    "",
+    [],
+    {},
+    [1],
+    [None],
+    {"a": 1},
+    10**30,
+    [[1]],
+    "r",
+    "append",
+]
+
+
+def spoiled(value, rng):
+    """The same value with something in it changed, doubled, dropped or of another type."""
+    if not isinstance(value, list) or not value or rng.random() < 0.2:
+        return rng.choice(JUNK)
+    value, at, how = list(value), rng.randrange(len(value)), rng.random()
+    if how < 0.6:
+        value[at] = spoiled(value[at], rng)
+    elif how < 0.7:
+        del value[at]
+    elif how < 0.8:
+        value.insert(at, value[at])
+    elif how < 0.9:
+        rng.shuffle(value)
+    else:
+        value[at] = rng.choice(JUNK)
+    return value
+
+
+def test_spoiled_values_get_a_verdict_or_a_clear_error():
+    every, outcomes = planted(), set()
+    for seed in range(cases(2_000)):
+        rng = random.Random(seed)
+        case = rng.choice(every)
+        events = list(case.history)
+        at = rng.randrange(len(events))
+        value = spoiled(events[at].value, rng)
+        events[at] = msgspec.structs.replace(events[at], value=value)
+        try:
+            verdict = KINDS[case.kind][0]().check(History(events))
+        except UsageError as error:
+            outcomes.add("refused" if "operation" in str(error) else str(error))
+        else:
+            msgspec.json.encode(verdict)
+            outcomes.add(verdict.verdict)
+    assert outcomes == {"refused", "violated", "holds"}
