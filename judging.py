@@ -210,7 +210,8 @@ def _by_workload(recorded: Recorded, given: Given, meter: Meter) -> Judges:
     run_of_this = known.get("workload") == workload.name
     params = {name: known[name] for name in fields if run_of_this and known.get(name) is not None}
     params |= read_params(given.params)
-    if given.initial is not None:
+    nil = given.initial is not None and value_of(given.initial) is None
+    if given.initial is not None and not (nil and workload.name == "wr"):
         name = next((name for name in ("start", "initial") if name in fields), None)
         if name is None:
             raise UsageError(_no_parameter(f"workload {workload.name}", "initial", fields))
@@ -223,6 +224,8 @@ def _by_workload(recorded: Recorded, given: Given, meter: Meter) -> Judges:
     meta = {
         **msgspec.structs.asdict(instance),
         "workload": workload.name,
+        # Others' recordings may begin with data that is there already.
+        "outside": not recorded.ours and not nil,
         **({} if level is None else {"level": level}),
         **({} if given.budget is None else {"budget": given.budget}),
     }
@@ -264,6 +267,9 @@ def _level(recorded: Recorded, given: Given, workload: Any, meter: Meter) -> str
             return TIMELESS
         return None
     name = level_name(given.level)
+    if timeless and name == "read-committed":
+        meter.note("read committed as Biswas & Enea define it: monotonic-read-committed")
+        name = "monotonic-read-committed"
     if not workload.levels:
         raise UsageError(f"{workload.name} has no levels: leave --level {given.level} out")
     if "level" not in workload.__struct_fields__ and name not in workload.levels:

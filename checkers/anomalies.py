@@ -30,6 +30,9 @@ JEPSEN = "Jepsen, jepsen.io/consistency and its checkers"
 ALPERN = "Alpern & Schneider 1985, Defining Liveness"
 COFFMAN = "Coffman, Elphick & Shoshani 1971, System Deadlocks"
 FLAJOLET = "Flajolet et al. 2007, HyperLogLog"
+PAPADIMITRIOU = "Papadimitriou 1979, The Serializability of Concurrent Database Updates"
+BISWAS = "Biswas & Enea 2019, On the Complexity of Checking Transactional Consistency"
+RAMP = "Bailis et al. 2014, Scalable Atomic Visibility with RAMP Transactions (SIGMOD)"
 HENZINGER = "Henzinger, Sezgin & Vafeiadis 2013, Aspect-Oriented Linearizability Proofs"
 
 SUFFIXES = {
@@ -238,6 +241,63 @@ and version 2 before version 1""",
     ),
 )
 
+_VISIBILITY = (
+    Definition(
+        "non-monotonic-view",
+        "A transaction read from another one, then something older that that one had replaced.",
+        "Data moves backwards while one request looks at it.",
+        BISWAS,
+        cyclic=True,
+        example="""\
+T1  w x 1
+T2  w x 2, w y 2                     T2 came after T1
+T3  r y 2, r x 1
+T3 saw T2, and then what T2 had replaced""",
+    ),
+    Definition(
+        "fractured-read",
+        "A transaction saw some of another one's writes, and of others older versions.",
+        "A new order without its lines; a name with yesterday's address.",
+        RAMP,
+        cyclic=True,
+        example="""\
+T1  w x 1, w y 1
+T2  w x 2, w y 2                     T2 came after T1
+T3  r x 1, r y 2
+T3 saw one half of T2""",
+    ),
+    Definition(
+        "causality-violation",
+        "A transaction saw something, but not what had happened before it.",
+        "The answer is there and the question is not.",
+        BISWAS,
+        cyclic=True,
+        example="""\
+T1  w x 1                            before it x was nil
+T2  r x 1, w y 2
+T3  r y 2, r x nil
+T3 saw T2, which had seen T1, and did not see T1""",
+    ),
+)
+
+_ORDERS = tuple(
+    Definition(
+        f"{model}-cycle-exists",
+        f"Whatever the order of versions, the transactions are not {level}.",
+        "No single history of this data explains what was answered.",
+        PAPADIMITRIOU,
+    )
+    for model, level in (
+        ("PL-SS", "strict-serializable"),
+        ("strong-session-serializable", "strong-session-serializable"),
+        ("PL-3", "serializable"),
+        ("PL-2.99", "repeatable-read"),
+        ("strong-snapshot-isolation", "strong-snapshot-isolation"),
+        ("strong-session-snapshot-isolation", "strong-session-snapshot-isolation"),
+        ("PL-SI", "snapshot-isolation"),
+    )
+)
+
 _VALUES = (
     Definition(
         "lost-update",
@@ -444,7 +504,17 @@ _LIVENESS = (
 
 ANOMALIES: dict[str, Definition] = {
     definition.name: definition
-    for group in (_CYCLES, _TRANSACTIONS, _VALUES, _LOCKS, _SESSIONS, _QUEUES, _LIVENESS)
+    for group in (
+        _CYCLES,
+        _TRANSACTIONS,
+        _VISIBILITY,
+        _ORDERS,
+        _VALUES,
+        _LOCKS,
+        _SESSIONS,
+        _QUEUES,
+        _LIVENESS,
+    )
     for definition in group
 }
 """All anomalies by name, safety before liveness."""
@@ -465,6 +535,8 @@ GROUPS: dict[str, str] = {
 
 _IMPLIES: dict[str, tuple[str, ...]] = {
     "G0": ("G1c",),
+    "non-monotonic-view": ("fractured-read",),
+    "fractured-read": ("causality-violation",),
     "G1a": ("G1",),
     "G1b": ("G1",),
     "G1c": ("G1",),
@@ -484,7 +556,7 @@ _IMPLIES: dict[str, tuple[str, ...]] = {
 """What finding one anomaly says of others (Adya 1999; Kingsbury & Alvaro 2020). Nothing here finds
 predicates, so G-single and G-nonadjacent are those over single items."""
 
-_VARIES = frozenset({"G0", "G1c", "G-single", "G-nonadjacent", "G2-item", "G2"})
+_VARIES = frozenset(each.name for each in (*_CYCLES, *_VISIBILITY))
 
 
 def implied(names: Iterable[str]) -> frozenset[str]:

@@ -14,19 +14,28 @@ from functools import cache
 from typing import Any
 
 from ..harness.errors import UsageError
-from .anomalies import ADYA, BAILIS, BERENSON, ELLE, HERLIHY, SOVRAN, TERRY, implied
+from .anomalies import (
+    ADYA,
+    BAILIS,
+    BERENSON,
+    BISWAS,
+    ELLE,
+    HERLIHY,
+    PAPADIMITRIOU,
+    RAMP,
+    SOVRAN,
+    TERRY,
+    implied,
+)
 
 LAMPORT = "Lamport 1979, How to Make a Multiprocessor Computer"
-PAPADIMITRIOU = "Papadimitriou 1979, The Serializability of Concurrent Database Updates"
 AHAMAD = "Ahamad et al. 1995, Causal Memory"
 LIPTON = "Lipton & Sandberg 1988, PRAM"
-BISWAS = "Biswas & Enea 2019, On the Complexity of Checking Transactional Consistency"
 DAUDJEE = "Daudjee & Salem 2004, Lazy Database Replication with Ordering Guarantees (ICDE)"
 DAUDJEE_SI = "Daudjee & Salem 2006, Lazy Database Replication with Snapshot Isolation (VLDB)"
 FRAMEWORK = (
     "Cerone, Bernardi & Gotsman 2015, A Framework for Transactional Consistency Models (CONCUR)"
 )
-RAMP = "Bailis et al. 2014, Scalable Atomic Visibility with RAMP Transactions (SIGMOD)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,19 +328,33 @@ _PROSCRIBES: dict[str, tuple[str, ...]] = {
     "strong-read-committed": ("G1c-realtime",),
     "cursor-stability": ("G-cursor", "lost-update"),
     "monotonic-view": ("G-monotonic",),
+    "monotonic-atomic-view": ("non-monotonic-view",),
+    "monotonic-read-committed": ("non-monotonic-view-process", "G1c-process"),
     "consistent-view": ("G-single",),
     "monotonic-snapshot-read": ("G-MSR",),
     "forward-consistent-view": ("GSIb",),
     "update-serializable": ("G-update",),
-    "repeatable-read": ("G2-item", "lost-update"),
-    "read-atomic": ("internal", "G1a", "future-read"),
+    "repeatable-read": ("G2-item", "lost-update", "PL-2.99-cycle-exists"),
+    "read-atomic": ("internal", "G1a", "future-read", "fractured-read"),
+    "causal-cerone": ("causality-violation",),
     "update-atomic": ("lost-update",),
-    "snapshot-isolation": ("internal", "G-SI", "G-nonadjacent"),
-    "strong-session-snapshot-isolation": ("G-nonadjacent-process",),
-    "strong-snapshot-isolation": ("G-nonadjacent-realtime",),
-    "serializable": ("G2", "predicate-read-miss"),
-    "strong-session-serializable": ("G1c-process", "G2-process"),
-    "strict-serializable": ("G1c-realtime", "G2-realtime"),
+    "snapshot-isolation": ("internal", "G-SI", "G-nonadjacent", "PL-SI-cycle-exists"),
+    "strong-session-snapshot-isolation": (
+        "G-nonadjacent-process",
+        "causality-violation-process",
+        "strong-session-snapshot-isolation-cycle-exists",
+    ),
+    "strong-snapshot-isolation": (
+        "G-nonadjacent-realtime",
+        "strong-snapshot-isolation-cycle-exists",
+    ),
+    "serializable": ("G2", "predicate-read-miss", "PL-3-cycle-exists"),
+    "strong-session-serializable": (
+        "G1c-process",
+        "G2-process",
+        "strong-session-serializable-cycle-exists",
+    ),
+    "strict-serializable": ("G1c-realtime", "G2-realtime", "PL-SS-cycle-exists"),
 }
 """The anomalies that each level excludes by its own definition, beside those of weaker levels."""
 

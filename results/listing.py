@@ -64,11 +64,12 @@ def _table(rows: Sequence[Row], console: Console) -> None:
 
 def _explain(row: Row, console: Console) -> None:
     console.print(Text(row["name"], "bold"))
+    explained = str(row.get("explained") or "")
     for key, value in row.items():
-        if key not in ("name", "explained") and value:
+        if key not in ("name", "explained") and value and not explained.startswith(_text(value)):
             console.print(f"  {key}: {_text(value)}", soft_wrap=True)
-    if row.get("explained"):
-        console.print(f"\n{row['explained']}", soft_wrap=True, markup=False)
+    if explained:
+        console.print(f"\n{explained}", soft_wrap=True, markup=False)
 
 
 def _text(value: Any) -> str:

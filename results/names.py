@@ -21,6 +21,8 @@ LADDER: Final = (
 )
 """The levels that a reader is always shown, the weakest first."""
 
+_NO_ORDER: Final = "-cycle-exists"
+
 _NOUNS: Final = {
     "G0": ("dirty write", "dirty writes"),
     "G1a": ("aborted read", "aborted reads"),
@@ -39,6 +41,8 @@ _NOUNS: Final = {
 def noun(name: str, number: int = 1) -> str:
     """An anomaly as a noun: `lost update`, `write skews (G2-item)`."""
     base = _base(name)
+    if base.endswith(_NO_ORDER):
+        return f"impossible order{'' if number == 1 else 's'} ({name})"
     singular, plural = _NOUNS.get(base, (base.replace("-", " "), _plural(base.replace("-", " "))))
     word = singular if number == 1 else plural
     return f"{word} ({name})" if name.startswith("G") and word != name else word

@@ -27,7 +27,9 @@ LEVELS = (
     "consistent-view",
     "cursor-stability",
     "update-atomic",
+    "causal-cerone",
     "read-atomic",
+    "monotonic-read-committed",
     "read-committed",
     "read-uncommitted",
 )

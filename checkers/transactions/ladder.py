@@ -13,38 +13,48 @@ NOTHING = "empty-transaction-graph: no transaction was answered"
 
 
 def verdict(
-    found: Iterable[Anomaly], *, level: str, judged: int, spent: Sequence[str] = ()
+    found: Iterable[Anomaly],
+    *,
+    level: str,
+    judged: int,
+    spent: Sequence[str] = (),
+    excluded: frozenset[str] = frozenset(),
+    undecided: str | None = None,
+    notes: Sequence[str] = (),
 ) -> Verdict:
     """The verdict at a level: its anomalies are those that the level excludes.
 
     What it permits is named in the reason, and in the levels that are ruled out. `spent` are the
     classes of cycles whose search ended with its budget; a pass needs that the level excludes none
-    of them. A level that dependencies alone do not decide is never said to hold.
+    of them. `excluded` are anomalies that count here beside those of the level's own. `undecided`
+    says why a pass would prove nothing ("": it would prove all); None: a level that dependencies
+    alone do not decide is never said to hold. `notes` are further reasons, whatever the outcome.
     """
+    if undecided is None and level not in STRENGTH:
+        undecided = f"nothing contradicts {level}, but dependencies alone do not decide it"
+    excluded |= proscribed(level)
     anomalies = merged(found)
     names = [anomaly.type for anomaly in anomalies]
     broken = ruled_out(names)
     out = weakest(broken)
-    guilty = tuple(a for a in anomalies if implied([a.type]) & proscribed(level))
+    guilty = tuple(a for a in anomalies if implied([a.type]) & excluded)
     permitted = [a.type for a in anomalies if a not in guilty]
-    open_ = [name for name in spent if implied([name]) & proscribed(level)]
+    open_ = [name for name in spent if implied([name]) & excluded]
     reasons = (
         [f"cycle-search-timeout: the budget of the search ran out for {', '.join(spent)}"]
         if spent
         else []
     )
+    reasons += notes
     if permitted:
         reasons.append(f"seen, and permitted at {level}: {', '.join(permitted)}")
-    if level in broken:
+    if guilty:
         outcome = "violated"
     elif not judged:
         outcome, reasons = "unknown", [NOTHING]
-    elif open_ or level not in STRENGTH:
+    elif open_ or undecided:
         outcome = "unknown"
-        if level not in STRENGTH:
-            reasons.insert(
-                0, f"nothing contradicts {level}, but dependencies alone do not decide it"
-            )
+        reasons[:0] = [undecided] if undecided else []
     else:
         outcome = "holds"
     return Verdict(

@@ -42,12 +42,12 @@ class Teller:
         parts[-1] = f"but {parts[-1]}: a contradiction"
         return Anomaly(
             type=cycle.name,
-            sentence=f"{self._let(members)} {'; '.join(parts)}.",
-            ops=self._indices(members),
+            sentence=f"{self.let(members)} {'; '.join(parts)}.",
+            ops=self.indices(members),
             count=cycle.count,
             evidence={
                 "kind": "cycle",
-                "transactions": [self._shown(txn) for txn in members],
+                "transactions": [self.shown(txn) for txn in members],
                 "edges": [
                     {key: value for key, value in e.items() if key not in ("before", "after")}
                     for e in edges
@@ -163,7 +163,7 @@ class Teller:
         value = None if finding.value < 0 else show(plain(self._txns.values[finding.value]))
         evidence: dict[str, Any] = {
             "kind": "transactions",
-            "transactions": [self._shown(txn) for txn in members],
+            "transactions": [self.shown(txn) for txn in members],
             "key": plain(self._txns.keys[self._txns.key[steps[0]]]),
         }
         if finding.value >= 0:
@@ -174,8 +174,8 @@ class Teller:
         evidence["op"] = int(self._txns.index[self._owner[guilty]])
         return Anomaly(
             type=finding.name,
-            sentence=f"{self._let(members)} {self._said(finding, who, value)}.",
-            ops=self._indices(members),
+            sentence=f"{self.let(members)} {self._said(finding, who, value)}.",
+            ops=self.indices(members),
             count=finding.count,
             evidence=evidence,
         )
@@ -240,10 +240,10 @@ class Teller:
 
     # --- transactions ----------------------------------------------------------------------------
 
-    def _indices(self, members: Sequence[int]) -> tuple[int, ...]:
+    def indices(self, members: Sequence[int]) -> tuple[int, ...]:
         return tuple(int(self._txns.index[txn]) for txn in members)
 
-    def _let(self, members: Sequence[int]) -> str:
+    def let(self, members: Sequence[int]) -> str:
         """Who is who: `Let T1 = r x [1 2], append y 3 (process 0).`"""
         told = [
             f"T{number} = {self._told(txn)} (process {int(self._txns.process[txn])})"
@@ -259,7 +259,7 @@ class Teller:
             told.append(f"and {len(mops) - _MOST} more")
         return f"[{', '.join(told)}]"
 
-    def _shown(self, txn: int) -> dict[str, Any]:
+    def shown(self, txn: int) -> dict[str, Any]:
         operation = self._history.operation(int(self._txns.index[txn]))
         return {
             "op": int(self._txns.index[txn]),

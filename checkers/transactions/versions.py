@@ -39,6 +39,7 @@ DEMANDS: dict[str, Demand] = {
         "strong-session-serializable-cycle-exists", False, PROCESS
     ),
     "serializable": Demand("PL-3-cycle-exists", False, PLAIN),
+    "repeatable-read": Demand("PL-2.99-cycle-exists", False, PLAIN),
     "strong-snapshot-isolation": Demand("strong-snapshot-isolation-cycle-exists", True, REALTIME),
     "strong-session-snapshot-isolation": Demand(
         "strong-session-snapshot-isolation-cycle-exists", True, PROCESS

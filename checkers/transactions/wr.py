@@ -1,24 +1,45 @@
 """Read-write register transactions: every value written once, the order of versions partly known.
 
 Whom a transaction read from is known, and of the order in which versions replaced each other what
-can be inferred (Elle, section 5). What is found is certain; where versions stay in no known order
-more may be wrong than is found.
+can be inferred (Elle, section 5). What dependencies show is certain. Where they show nothing
+against the level that is demanded, versions in no known order may still: weak levels are decided by
+what is visible to each reader, strong ones by a search for an order that explains everything.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from ...harness.columns import OK
 from ...harness.history import History
 from ...harness.transactions import Transactions, transactions
-from ...harness.verdict import Verdict
+from ...harness.verdict import Anomaly, Verdict
 from .. import levels
+from ..anomalies import implied
+from ..visibility import WeakLevel
 from .cycles import cycles
 from .graph import Builder, add_orders
 from .ladder import verdict
 from .registers import Registers
 from .tell import Teller
+from .tell_orders import told_circle, told_impossible
+from .versions import DEMANDS, search
+from .weak import NAMES, circles, reading
+
+WEAK: dict[str, WeakLevel] = {
+    "monotonic-read-committed": "monotonic-read-committed",
+    "read-atomic": "read-atomic",
+    "causal-cerone": "causal",
+}
+"""The levels that Biswas & Enea define; to them the order of sessions counts."""
+
+OUTSIDE = (
+    "{} read a value that nobody in the recording wrote, taken for one from before it "
+    "(with --initial nil it is garbage)"
+)
 
 
 class WrChecker:
@@ -26,9 +47,17 @@ class WrChecker:
 
     name = "wr"
 
-    def __init__(self, *, level: str = "strict-serializable") -> None:
-        """`level` is the name or an alias of what is demanded; raises `UsageError` for others."""
-        self._level = levels.named(level).name
+    def __init__(self, *, level: str = "strict-serializable", outside: bool = False) -> None:
+        """`level` is the name or an alias of what is demanded; raises `UsageError` for others.
+
+        To transactions `causal` means causal-cerone. `outside` says that values which nobody wrote
+        may have been there before the recording began; otherwise they are garbage.
+        """
+        name = levels.named(level).name
+        self._level = "causal-cerone" if name == "causal" else name
+        also = f"{NAMES[WEAK[self._level]]}-process" if self._level in WEAK else None
+        self._outside = outside
+        self._more = frozenset() if also is None else frozenset({also, "G1c-process"})
 
     def check(self, history: History) -> Verdict:
         """Find all anomalies, and say which levels they rule out."""
@@ -42,9 +71,59 @@ class WrChecker:
         wrong = registers.dependencies(builder)
         add_orders(builder, txns, registers.taking_part)
         graph = builder.finished()
-        search = cycles(graph)
+        found_cycles = cycles(graph)
         teller = Teller(history, txns)
-        found = [teller.finding(finding) for finding in (*registers.findings(), *wrong)]
-        found += [teller.cycle(cycle, graph) for cycle in search.found]
+        findings = [*registers.findings(), *wrong]
+        strange = [finding for finding in findings if finding.name == "garbage-read"]
+        if self._outside:
+            findings = [finding for finding in findings if finding not in strange]
+        found = [teller.finding(finding) for finding in findings]
+        found += [teller.cycle(cycle, graph) for cycle in found_cycles.found]
+        undecided = None
+        if not self._guilty(found):
+            more, undecided = self._beyond(registers, teller)
+            found += more
         judged = int(np.count_nonzero(txns.type == OK))
-        return verdict(found, level=self._level, judged=judged, spent=search.spent)
+        return verdict(
+            found,
+            level=self._level,
+            judged=judged,
+            spent=found_cycles.spent,
+            excluded=self._more,
+            undecided=undecided,
+            notes=[OUTSIDE.format(strange[0].count)] if self._outside and strange else [],
+        )
+
+    def _guilty(self, found: Sequence[Anomaly]) -> bool:
+        excluded = levels.proscribed(self._level) | self._more
+        return bool(implied(anomaly.type for anomaly in found) & excluded)
+
+    def _beyond(self, registers: Registers, teller: Teller) -> tuple[list[Anomaly], str | None]:
+        """What dependencies do not show: (more anomalies, why a pass would prove nothing)."""
+        if self._level in WEAK:
+            told = list(self._circles(registers, teller))
+            if None in told:
+                return [], "causal: the budget of vector clocks ran out"
+            return [anomaly for anomaly in told if anomaly is not None], ""
+        if self._level in DEMANDS:
+            return self._search(registers, teller)
+        return [], None
+
+    def _circles(self, registers: Registers, teller: Teller) -> Iterator[Anomaly | None]:
+        reads, rows = reading(registers)
+        for circle in circles(reads, rows, WEAK[self._level]):
+            yield None if circle is None else told_circle(teller, registers.txns, circle)
+
+    def _search(self, registers: Registers, teller: Teller) -> tuple[list[Anomaly], str | None]:
+        reads, rows = reading(registers)
+        demand = DEMANDS[self._level]
+        serial = search(registers, reads, rows, demand)
+        if serial.possible is None:
+            return [], (
+                f"nothing contradicts {self._level}, but no order of versions that proves it "
+                f"was found in {serial.rounds} rounds"
+            )
+        if serial.possible:
+            return [], ""
+        options: dict[str, Any] = {"anomaly": demand.anomaly, "level": self._level}
+        return [told_impossible(teller, registers.txns, serial, rows, **options)], None

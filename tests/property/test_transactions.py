@@ -12,10 +12,14 @@ from hypothesis import strategies as st
 from isolation_oracle import satisfied, unordered
 from planted import NAMES, planted
 from transactional import chaos_append, chaos_wr, history, stored
+from weak_oracle import weak_level_holds
 
 from dokkaebi.checkers import compiled
 from dokkaebi.checkers.anomalies import implied
 from dokkaebi.checkers.transactions import AppendChecker, WrChecker
+from dokkaebi.checkers.transactions.versions import DEMANDS
+from dokkaebi.checkers.transactions.wr import WEAK
+from dokkaebi.checkers.visibility import INITIAL
 from dokkaebi.harness.errors import UsageError
 from dokkaebi.harness.history import History
 
@@ -76,6 +80,67 @@ def test_classes_of_cycles_are_those_of_the_definitions():
 def test_registers_are_never_accused_of_what_brute_force_explains():
     for seed in range(cases(400)):
         agree(seed, lists=False)
+
+
+def test_registers_hold_exactly_where_brute_force_finds_an_execution():
+    held = dict.fromkeys(DEMANDS, 0)
+    number = cases(150)
+    for seed in range(number):
+        txns = chaos_wr(random.Random(seed))
+        if not any(txn.type == "ok" for txn in txns):
+            continue
+        possible = satisfied(txns, False)
+        for level in DEMANDS:
+            verdict = WrChecker(level=level).check(history(txns))
+            if level == "repeatable-read" and "internal" in verdict.reason:
+                # That a transaction sees its own writes is no part of it.
+                continue
+            expected = possible["serializable" if level == "repeatable-read" else level]
+            assert (verdict.verdict == "holds") == expected, (seed, level, verdict)
+            held[level] += expected
+    assert all(0.1 * number < each < 0.95 * number for each in held.values()), held
+
+
+def visible(txns):
+    """The transactions as the oracle of weak levels has them; None where reads are wrong anyway."""
+    rows = sorted((txn for txn in txns if txn.type == "ok"), key=lambda txn: txn.call)
+    final = {(k, v): t for t, txn in enumerate(rows) for f, k, v in txn.mops if f == "w"}
+    last = {(t, k): v for t, txn in enumerate(rows) for f, k, v in txn.mops if f == "w"}
+    told = []
+    for t, txn in enumerate(rows):
+        mops, own = [], {}
+        for f, key, value in txn.mops:
+            writer = final.get((key, value), INITIAL)
+            if f == "w":
+                own[key] = value
+            elif key in own:
+                if own[key] != value:
+                    return None
+            elif value is not None and (writer in (INITIAL, t) or last[writer, key] != value):
+                return None
+            else:
+                mops.append(("r", key, writer if value is not None else INITIAL))
+        told.append([*mops, *(("w", key) for key in own)])
+    return told, [txn.process for txn in rows]
+
+
+def test_weak_levels_of_registers_agree_with_their_axioms():
+    held = dict.fromkeys(WEAK, 0)
+    judged = 0
+    for seed in range(cases(1500)):
+        txns = chaos_wr(random.Random(seed))
+        said = visible(txns)
+        if said is None or not said[0] or any(txn.type == "info" for txn in txns):
+            continue
+        judged += 1
+        for level, axiom in WEAK.items():
+            verdict = WrChecker(level=level).check(history(txns))
+            expected = weak_level_holds(*said, axiom)
+            other = found(verdict) & {"internal"}
+            assert (verdict.verdict == "holds") == expected or other, (seed, level, verdict)
+            held[level] += verdict.verdict == "holds"
+    assert judged > cases(1500) // 10
+    assert 0 < held["causal-cerone"] < held["monotonic-read-committed"] < judged
 
 
 @settings(max_examples=50, deadline=None)

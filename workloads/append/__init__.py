@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 
 from ...checkers.progress import ProgressChecker
+from ...checkers.transactions import AppendChecker
 from ...harness.context import Context
 from ...harness.history import Operation
 from ...harness.protocols import Checker, Script, Session
@@ -76,8 +77,6 @@ class Append(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def checkers(self, meta: Mapping[str, Any]) -> Sequence[Checker]:
         """The level, and progress."""
-        from ...checkers.transactions import AppendChecker
-
         return [AppendChecker(level=self.level), ProgressChecker(workload=self.name)]
 
     def contends(self, operation: Operation) -> tuple[Hashable, bool] | None:

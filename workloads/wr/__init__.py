@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 
 from ...checkers.progress import ProgressChecker
+from ...checkers.transactions import WrChecker
 from ...harness.context import Context
 from ...harness.history import Operation
 from ...harness.protocols import Checker, Script, Session
@@ -72,9 +73,8 @@ class Wr(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def checkers(self, meta: Mapping[str, Any]) -> Sequence[Checker]:
         """The level, and progress."""
-        from ...checkers.transactions import WrChecker
-
-        return [WrChecker(level=self.level), ProgressChecker(workload=self.name)]
+        checker = WrChecker(level=self.level, outside=bool(meta.get("outside")))
+        return [checker, ProgressChecker(workload=self.name)]
 
     def contends(self, operation: Operation) -> tuple[Hashable, bool] | None:
         """Transactions with a write write their key."""
