@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check bench soak docs clean
+.PHONY: demo test check fuzz bench bench-checkers soak docs clean
 
 demo: $(VENV)/.demo
 	$(BIN)/dokkaebi demo
@@ -19,8 +19,16 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/unit/test_layers.py
 
+# Every checker against its naive oracle, 10^5 histories and more each; about an hour.
+FUZZ ?= 40
+fuzz: $(VENV)/.test
+	DOKKAEBI_FUZZ=$(FUZZ) $(BIN)/python -m pytest -n auto --timeout 0 tests/property
+
 bench: $(VENV)/.test
 	$(BIN)/python bench/load.py
+
+bench-checkers: $(VENV)/.test
+	$(BIN)/python bench/checkers.py
 
 soak: $(VENV)/.test
 	$(BIN)/python bench/soak.py

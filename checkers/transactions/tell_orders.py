@@ -6,8 +6,8 @@ from typing import Any
 
 from ...harness.transactions import Transactions
 from ...harness.verdict import Anomaly
-from ..serial import Choice, Serial
 from ..wording import plain, show
+from .serial import Choice, Serial
 from .tell import Teller
 from .weak import FORCED, READS, Circle
 

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..serial import ROUNDS, Serial, serial_order
-from ..visibility import Reading
 from .graph import PLAIN, PROCESS, REALTIME
 from .registers import Registers
+from .serial import ROUNDS, Serial, serial_order
+from .visibility import Reading
 
 Rows = npt.NDArray[Any]
 

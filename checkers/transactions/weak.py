@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ...harness.transactions import READ
-from ..visibility import INITIAL, Forced, Reading, WeakLevel, forced, reading_order, session_order
 from .components import components, shortest
 from .registers import Registers
+from .visibility import INITIAL, Forced, Reading, WeakLevel, forced, reading_order, session_order
 
 Rows = npt.NDArray[Any]
 

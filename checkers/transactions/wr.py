@@ -19,7 +19,6 @@ from ...harness.transactions import Transactions, transactions
 from ...harness.verdict import Anomaly, Verdict
 from .. import levels
 from ..anomalies import implied
-from ..visibility import WeakLevel
 from .cycles import cycles
 from .graph import Builder, add_orders
 from .ladder import verdict
@@ -27,6 +26,7 @@ from .registers import Registers
 from .tell import Teller
 from .tell_orders import told_circle, told_impossible
 from .versions import DEMANDS, search
+from .visibility import WeakLevel
 from .weak import NAMES, circles, reading
 
 WEAK: dict[str, WeakLevel] = {

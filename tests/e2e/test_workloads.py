@@ -3,36 +3,49 @@ unsafe one is caught within seconds with the anomaly that it declares."""
 
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 
+from dokkaebi.compose import Servers, run
+from dokkaebi.harness.choosing import Wish
 from dokkaebi.harness.plugins import strategies
+from dokkaebi.harness.spec import SECOND
+from dokkaebi.results.live import Silent
 
 WORKLOADS = ("append", "wr", "set", "unique", "ids", "long-fork", "session", "constraint")
 EVERY = {
     name: strategy for name, strategy in strategies().items() if name.partition("/")[0] in WORKLOADS
 }
-SAFE = [name for name, strategy in EVERY.items() if strategy.expect == "safe"]
-UNSAFE = [name for name, strategy in EVERY.items() if strategy.expect == "unsafe"]
+
+
+def of_each(expect):
+    """A strategy of each workload on each backend; all of them with DOKKAEBI_EVERY_STRATEGY."""
+    found = {}
+    for name, strategy in EVERY.items():
+        if strategy.expect == expect:
+            place = (name.partition("/")[0], *strategy.needs)
+            found.setdefault(name if os.environ.get("DOKKAEBI_EVERY_STRATEGY") else place, name)
+    return list(found.values())
+
+
+SAFE, UNSAFE = of_each("safe"), of_each("unsafe")
+
+
+@pytest.fixture(scope="module")
+def servers(household):
+    """Servers that the runs of this module share, one after another."""
+    with Servers(household) as shared:
+        yield shared
 
 
 @pytest.fixture
-def judged(tmp_path):
-    """Run the command in a folder of its own; answers what it said."""
+def judged(tmp_path, servers):
+    """Run one test; answers its result as `--json` prints it."""
 
-    def call(*args):
-        done = subprocess.run(
-            [sys.executable, "-m", "dokkaebi", "run", *args, "--seed", "1", "--json"],
-            cwd=tmp_path,
-            env={**os.environ, "DOKKAEBI_STATE_DIR": str(tmp_path / "state")},
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert done.returncode in (0, 1, 3), done.stderr
-        return json.loads(done.stdout)
+    def call(target, *, seconds=3, **options):
+        wish = Wish(target=target, time=seconds * SECOND, seed=1, **options)
+        finished = run(wish, servers=servers, out=tmp_path, view=Silent())
+        return json.loads(finished.result.to_json())
 
     return call
 
@@ -46,14 +59,14 @@ def test_each_workload_has_a_safe_and_an_unsafe_strategy():
 
 @pytest.mark.parametrize("name", SAFE)
 def test_a_safe_strategy_holds(judged, name):
-    said = judged(name, "--faults", "none", "--time", "3s")
+    said = judged(name, seconds=2, faults=[])
     assert (said["verdict"], said["reason"]) == ("holds", "")
     assert said["judged"] >= 50
 
 
 @pytest.mark.parametrize("name", UNSAFE)
 def test_an_unsafe_strategy_is_caught(judged, name):
-    said = judged(name, "--time", "3s")
+    said = judged(name)
     assert said["verdict"] == "violated"
     # Of a cycle that only the order of sessions or of real time closes, the variant is named.
     named = {
@@ -77,23 +90,23 @@ def test_an_unsafe_strategy_is_caught(judged, name):
     ],
 )
 def test_a_safe_strategy_holds_under_a_fault(judged, name, fault):
-    said = judged(name, "--faults", fault, "--time", "4s")
+    said = judged(name, seconds=4, faults=[fault])
     assert (said["verdict"], said["reason"]) == ("holds", "")
     assert said["faults"][0]["took_effect"] == 1
 
 
 def test_a_level_that_is_demanded_reaches_the_checker(judged):
     """What snapshot isolation allows is no violation where no more is demanded."""
-    asked = ("append", "--on", "postgres", "--isolation", "repeatable read", "--faults", "none")
-    strict = judged(*asked, "--time", "3s")
+    asked = {"on": "postgres", "isolation": "repeatable read", "faults": []}
+    strict = judged("append", **asked)
     assert "G2-item" in {found["type"] for found in strict["anomalies"]}
-    weaker = judged(*asked, "--time", "3s", "--level", "snapshot-isolation")
+    weaker = judged("append", level="snapshot-isolation", **asked)
     assert weaker["verdict"] == "holds"
     assert "serializable" in weaker["not"] + weaker["also-not"]
 
 
 def test_a_transaction_that_the_server_refuses_is_fail_and_keeps_its_connection(judged):
     """40001 in the middle of a transaction is definite: what came before it was rolled back."""
-    said = judged("append/concat", "--faults", "none", "--time", "3s")
+    said = judged("append/concat", faults=[])
     assert said["stats"]["fail"] > 50
     assert said["stats"]["info"] == 0

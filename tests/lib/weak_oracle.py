@@ -14,7 +14,7 @@ from typing import Any
 import networkx as nx
 import numpy as np
 
-from dokkaebi.checkers.visibility import INITIAL, Reading
+from dokkaebi.checkers.transactions.visibility import INITIAL, Reading
 
 Transactions = Sequence[Sequence[tuple[Any, ...]]]
 

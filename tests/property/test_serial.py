@@ -8,7 +8,7 @@ from fuzzing import cases
 from weak_oracle import random_transactions, reading, serializable, snapshot_isolated
 
 from dokkaebi.checkers import compiled
-from dokkaebi.checkers.serial import serial_order
+from dokkaebi.checkers.transactions.serial import serial_order
 
 
 def orders(rng, n):

@@ -18,8 +18,8 @@ from dokkaebi.checkers import compiled
 from dokkaebi.checkers.anomalies import implied
 from dokkaebi.checkers.transactions import AppendChecker, WrChecker
 from dokkaebi.checkers.transactions.versions import DEMANDS
+from dokkaebi.checkers.transactions.visibility import INITIAL
 from dokkaebi.checkers.transactions.wr import WEAK
-from dokkaebi.checkers.visibility import INITIAL
 from dokkaebi.harness.errors import UsageError
 from dokkaebi.harness.history import History
 

@@ -8,7 +8,7 @@ from fuzzing import cases
 from weak_oracle import random_transactions, reading, weak_level_holds
 
 from dokkaebi.checkers import compiled
-from dokkaebi.checkers.visibility import forced, reading_order, session_order
+from dokkaebi.checkers.transactions.visibility import forced, reading_order, session_order
 
 LEVELS = ("monotonic-read-committed", "read-atomic", "causal")
 

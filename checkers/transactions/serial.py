@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..harness.history import FOREVER
-from .compiled import kernel, run
+from ...harness.history import FOREVER
+from ..compiled import kernel, run
+from .components import components, shortest
 from .replay import replay, versions
 from .visibility import INITIAL, Reading
 
@@ -300,8 +301,7 @@ class _Search:
         label = np.concatenate([np.zeros(len(self._known[0]), dtype=np.int64), labels])
         left = np.ones(self._nodes, dtype=np.bool_)
         left[line] = False
-        part = _components(self._nodes, sources, targets, left)
-        inside = np.flatnonzero((part[sources] >= 0) & (part[sources] == part[targets]))
+        inside = _circling(self._nodes, sources, targets, left)
         sources, targets, label = sources[inside], targets[inside], label[inside]
         if not (label != 0).all():
             circle = self._circle(sources[label == 0], targets[label == 0], None)
@@ -325,21 +325,22 @@ class _Search:
         self, sources: Ints, targets: Ints, edge: int | None
     ) -> tuple[list[int], list[int]] | None:
         """The shortest circle through an edge, or through any: (its moments, its edges)."""
-        order = np.argsort(sources, kind="stable")
-        offset = np.searchsorted(sources[order], np.arange(self._nodes + 1)).astype(np.int64)
-        to = targets[order]
         if edge is None:
-            part = _components(self._nodes, sources, targets, np.ones(self._nodes, dtype=np.bool_))
-            inside = np.flatnonzero((part[sources] >= 0) & (part[sources] == part[targets]))
+            everywhere = np.ones(self._nodes, dtype=np.bool_)
+            inside = _circling(self._nodes, sources, targets, everywhere)
             if not len(inside):
                 return None
             edge = int(inside[0])
-        via = run(
-            len(to), _shortest, offset, to, int(targets[edge]), int(sources[edge]), self._nodes
+        _, path = shortest(
+            self._nodes,
+            sources.astype(np.int32),
+            targets.astype(np.int32),
+            np.ones(self._nodes, dtype=np.bool_),
+            targets[edge : edge + 1].astype(np.int32),
+            sources[edge : edge + 1].astype(np.int32),
+            budget=len(sources),
         )
-        if not len(via) and targets[edge] != sources[edge]:
-            return None
-        edges = [edge, *order[via].tolist()]
+        edges = [edge, *path.tolist()]
         return [int(sources[e]) for e in edges], edges
 
     def _transactions(self, moments: Iterable[int]) -> tuple[int, ...]:
@@ -400,54 +401,11 @@ def _grouped(of: Ints, values: Ints, groups: int) -> tuple[Ints, Ints]:
     return np.searchsorted(of[order], np.arange(groups + 1)).astype(np.int64), values[order]
 
 
-def _components(
-    nodes: int, sources: Ints, targets: Ints, among: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.int64]:
-    """The strongly connected component of each node; -1 outside `among`, and for single ones."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    keep = among[sources] & among[targets]
-    ones = np.ones(int(keep.sum()), dtype=np.int8)
-    graph = coo_array((ones, (sources[keep], targets[keep])), shape=(nodes, nodes))
-    _, part = connected_components(graph, directed=True, connection="strong")
-    sizes = np.bincount(part)
-    loops = np.zeros(nodes, dtype=np.bool_)
-    loops[sources[keep & (sources == targets)]] = True
-    return np.where((sizes[part] > 1) | loops, part, -1).astype(np.int64)
-
-
-@kernel
-def _shortest(offset: Ints, to: Ints, start: int, goal: int, nodes: int) -> Ints:
-    """The edges (places in `to`) of a shortest path; empty when there is none, or none is needed."""
-    came = np.full(nodes, -1, dtype=np.int64)
-    parent = np.full(nodes, -1, dtype=np.int64)
-    queue = np.empty(nodes, dtype=np.int64)
-    queue[0] = start
-    came[start] = -2
-    head, tail = 0, 1
-    while head < tail and came[goal] == -1:
-        u = queue[head]
-        head += 1
-        for i in range(offset[u], offset[u + 1]):
-            v = to[i]
-            if came[v] == -1:
-                came[v] = i
-                parent[v] = u
-                queue[tail] = v
-                tail += 1
-    count = 0
-    if came[goal] >= 0:
-        v = goal
-        while v != start:
-            count += 1
-            v = parent[v]
-    path = np.empty(count, dtype=np.int64)
-    v = goal
-    for k in range(count):
-        path[count - 1 - k] = came[v]
-        v = parent[v]
-    return path
+def _circling(nodes: int, sources: Ints, targets: Ints, among: npt.NDArray[np.bool_]) -> Ints:
+    """The rows of the edges that lie on circles among some of the nodes."""
+    rows: Ints = np.flatnonzero(among[sources] & among[targets])
+    part = components(nodes, sources[rows].astype(np.int32), targets[rows].astype(np.int32))
+    return _ints(rows[part[sources[rows]] == part[targets[rows]]])
 
 
 @kernel

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from .compiled import kernel, run
+from ..compiled import kernel, run
 
 Ints = npt.NDArray[np.int64]
 WeakLevel = Literal["monotonic-read-committed", "read-atomic", "causal"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from .compiled import kernel, run
+from ..compiled import kernel, run
 from .visibility import INITIAL, Reading
 
 Ints = npt.NDArray[np.int64]
