@@ -13,13 +13,14 @@ from ...harness.columns import OK
 from ...harness.history import History
 from ...harness.transactions import Transactions, transactions
 from ...harness.verdict import Verdict
-from .. import levels
 from .cycles import cycles
 from .graph import Builder, add_orders
-from .ladder import verdict
+from .ladder import guilty, verdict
 from .list_reads import findings, lost_writes
 from .lists import Lists
 from .tell import Teller
+from .tell_orders import told_circle
+from .weak import BUDGET, WEAK, also_excluded, circles, demanded, reading_lists
 
 
 class AppendChecker:
@@ -29,7 +30,8 @@ class AppendChecker:
 
     def __init__(self, *, level: str = "strict-serializable") -> None:
         """`level` is the name or an alias of what is demanded; raises `UsageError` for others."""
-        self._level = levels.named(level).name
+        self._level = demanded(level)
+        self._more = also_excluded(self._level)
 
     def check(self, history: History) -> Verdict:
         """Find all anomalies, and say which levels they rule out."""
@@ -48,5 +50,17 @@ class AppendChecker:
         teller = Teller(history, txns)
         found = [teller.finding(finding) for finding in (*told, *findings(lists))]
         found += [teller.cycle(cycle, graph) for cycle in search.found]
-        judged = int(np.count_nonzero(txns.type == OK))
-        return verdict(found, level=self._level, judged=judged, spent=search.spent)
+        undecided = None
+        if self._level in WEAK and not guilty(found, self._level, self._more):
+            reads, rows, known = reading_lists(lists)
+            seen = list(circles(reads, rows, WEAK[self._level], known))
+            undecided = BUDGET if None in seen else ""
+            found += [told_circle(teller, txns, circle) for circle in seen if circle is not None]
+        return verdict(
+            found,
+            level=self._level,
+            judged=int(np.count_nonzero(txns.type == OK)),
+            spent=search.spent,
+            excluded=self._more,
+            undecided=undecided,
+        )

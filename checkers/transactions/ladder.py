@@ -37,8 +37,8 @@ def verdict(
     names = [anomaly.type for anomaly in anomalies]
     broken = ruled_out(names)
     out = weakest(broken)
-    guilty = tuple(a for a in anomalies if implied([a.type]) & excluded)
-    permitted = [a.type for a in anomalies if a not in guilty]
+    wrong = tuple(a for a in anomalies if implied([a.type]) & excluded)
+    permitted = [a.type for a in anomalies if a not in wrong]
     open_ = [name for name in spent if implied([name]) & excluded]
     reasons = (
         [f"cycle-search-timeout: the budget of the search ran out for {', '.join(spent)}"]
@@ -48,7 +48,7 @@ def verdict(
     reasons += notes
     if permitted:
         reasons.append(f"seen, and permitted at {level}: {', '.join(permitted)}")
-    if guilty:
+    if wrong:
         outcome = "violated"
     elif not judged:
         outcome, reasons = "unknown", [NOTHING]
@@ -60,9 +60,14 @@ def verdict(
     return Verdict(
         verdict=outcome,  # type: ignore[arg-type]
         reason="; ".join(reasons),
-        anomalies=guilty,
+        anomalies=wrong,
         not_=out,
         also_not=also(broken),
         strongest=strongest(broken) if judged else None,
         judged=judged,
     )
+
+
+def guilty(found: Iterable[Anomaly], level: str, excluded: frozenset[str]) -> bool:
+    """Whether something was found that the level, or what counts beside it, excludes."""
+    return bool(implied(anomaly.type for anomaly in found) & (proscribed(level) | excluded))

@@ -114,6 +114,21 @@ class Lists:
         keep = ~self.seen[rows] & self.taking_part[self.owner[rows]]
         return np.setdiff1d(rows[keep], lost, assume_unique=True)
 
+    def successions(self) -> tuple[Rows, Rows]:
+        """(before, after): whose append another one's just followed, read or not."""
+        version = self.versions
+        same = self.key[version][1:] == self.key[version][:-1]
+        one, two = self.writer[version[:-1][same]], self.writer[version[1:][same]]
+        whole = self.trusted == np.diff(self.txns.order_offset)
+        unread = self.unread(np.zeros(0, dtype=np.int64))
+        key = self.txns.key[unread]
+        begin, end = (self._before[self.txns.order_offset[key + i]] for i in (0, 1))
+        some = whole[key] & (end > begin)
+        newest = self.writer[version[end[some] - 1]] if len(version) else end[some]
+        before = np.concatenate([one, newest])
+        after = np.concatenate([two, self.owner[unread[some]]])
+        return before[before != after], after[before != after]
+
     def add_dependencies(self, builder: Builder, lost: Rows) -> None:
         """Add what follows from who appended what and who saw how much of it."""
         self._add_wr(builder)

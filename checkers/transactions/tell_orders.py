@@ -9,7 +9,7 @@ from ...harness.verdict import Anomaly
 from ..wording import plain, show
 from .serial import Choice, Serial
 from .tell import Teller
-from .weak import FORCED, READS, Circle
+from .weak import FORCED, READS, VERSIONS, Circle
 
 MOST_TOLD = 12
 """Transactions that one sentence introduces."""
@@ -31,8 +31,8 @@ def told_circle(teller: Teller, txns: Transactions, circle: Circle) -> Anomaly:
             {
                 "from": _place(txns, one),
                 "to": _place(txns, two),
-                "rel": ("process", "wr", "ww")[why],
-                "kind": ("process", "wr", "ww")[why],
+                "rel": ("process", "wr", "ww", "ww")[why],
+                "kind": ("process", "wr", "ww", "ww")[why],
                 "why": because,
             }
         )
@@ -59,6 +59,8 @@ def _because(
 ) -> str:
     if circle.why[i] == READS:
         return f"{names[two]} read from {names[one]}"
+    if circle.why[i] == VERSIONS:
+        return f"{names[two]}'s append came after {names[one]}'s in one list"
     if circle.why[i] == FORCED:
         key = show(plain(txns.keys[circle.key[i]]))
         reader = names[circle.reader[i]]

@@ -1,8 +1,8 @@
-"""The weak levels of registers: what transactions that are visible to a reader force on versions.
+"""The weak levels: what transactions that are visible to a reader force on the order of versions.
 
 Here the reads of a history become a `Reading`, and a circle among the forced orders a finding. A
 circle that needs the order of a session is the -process variant: it rules out levels that promise
-that order, and no others.
+that order, and no others. Of lists the order of versions is known besides.
 """
 
 from __future__ import annotations
@@ -15,9 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ...harness.transactions import READ
+from .. import levels
 from .components import components, shortest
+from .lists import Lists
 from .registers import Registers
 from .visibility import INITIAL, Forced, Reading, WeakLevel, forced, reading_order, session_order
+from .writes import Writes
 
 Rows = npt.NDArray[Any]
 
@@ -28,11 +31,40 @@ NAMES: dict[WeakLevel, str] = {
 }
 """The anomaly that breaks each level; each also breaks those that come after it."""
 
+_NO_PAIRS: Pairs = (np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
+
 MOST_STARTS = 200
 """Orders through each of which the shortest circle is looked for."""
 
-SESSION, READS, FORCED = 0, 1, 2
-"""Why one transaction comes before another: its session, a read from it, or a visible version."""
+BUDGET = "causal: the budget of vector clocks ran out"
+"""Why a pass proves nothing where `circles` gave up."""
+
+WEAK: dict[str, WeakLevel] = {
+    "monotonic-read-committed": "monotonic-read-committed",
+    "read-atomic": "read-atomic",
+    "causal-cerone": "causal",
+}
+"""The levels that Biswas & Enea define; to them the order of sessions counts."""
+
+SESSION, READS, FORCED, VERSIONS = 0, 1, 2, 3
+"""Why one transaction comes before another: its session, a read from it, a visible version, or the
+order of versions that a list shows."""
+
+Pairs = tuple[Rows, Rows]
+"""(before, after): numbers of transactions."""
+
+
+def demanded(name: str) -> str:
+    """The level of this name or alias; to transactions `causal` means causal-cerone."""
+    level = levels.named(name).name
+    return "causal-cerone" if level == "causal" else level
+
+
+def also_excluded(level: str) -> frozenset[str]:
+    """What a weak level excludes beside its own anomalies: those that sessions close."""
+    if level not in WEAK:
+        return frozenset()
+    return frozenset({f"{NAMES[WEAK[level]]}-process", "G1c-process"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +101,7 @@ def reading(registers: Registers) -> tuple[Reading, Rows]:
     # Beyond `size` stands the nil of each key.
     writer = np.append(registers.writer, -1)[np.minimum(version, size)]
     source = np.where(version < size, np.append(number, INITIAL)[writer], INITIAL)
-    others = ~_after_own_write(registers, reads) & (source != number[owner[reads]])
+    others = ~_after_own_write(registers.writes, reads) & (source != number[owner[reads]])
     reads, source = reads[others], source[others]
     by = number[owner[reads]]
     order = np.lexsort((registers.key, number[registers.writer]))
@@ -90,11 +122,48 @@ def reading(registers: Registers) -> tuple[Reading, Rows]:
     )
 
 
-def _after_own_write(registers: Registers, reads: Rows) -> npt.NDArray[np.bool_]:
-    """Which reads come after a write of the same key in their transaction."""
-    txns, owner = registers.txns, registers.owner
+def reading_lists(lists: Lists) -> tuple[Reading, Rows, Pairs]:
+    """The same of lists, and which transactions the lists show to come before which others.
+
+    A read is from whoever appended the last element that it saw. One that follows an append of its
+    own says nothing more than the order of elements does, and is left out.
+    """
+    txns, owner = lists.txns, lists.owner
+    rows = np.flatnonzero(lists.taking_part)
+    number = np.full(len(txns) + 1, INITIAL, dtype=np.int64)
+    number[rows] = np.arange(len(rows))
+    last = lists.latest(lists.even)
+    source = number[np.where(last >= 0, lists.writer[last] if len(lists.writer) else -1, -1)]
+    by = number[owner[lists.even]]
+    keep = (by >= 0) & (source != by) & ~_after_own_write(lists.writes, lists.even)
+    reads, source, by = lists.even[keep], source[keep], by[keep]
+    writes = lists.writes.rows
+    writes = writes[lists.taking_part[owner[writes]]]
     span = len(txns.keys) + 1
-    writes = registers.writes.rows
+    wrote = np.unique(number[owner[writes]] * span + txns.key[writes])
+    _, session = np.unique(txns.process[rows], return_inverse=True)
+    places = np.arange(len(rows) + 1)
+    before, after = lists.successions()
+    return (
+        Reading(
+            session=session.astype(np.int64),
+            read_off=np.searchsorted(by, places).astype(np.int64),
+            read_key=txns.key[reads].astype(np.int64),
+            read_from=source,
+            write_off=np.searchsorted(wrote // span, places).astype(np.int64),
+            write_key=wrote % span,
+            keys=len(txns.keys),
+        ),
+        rows,
+        (number[before], number[after]),
+    )
+
+
+def _after_own_write(writes_: Writes, reads: Rows) -> npt.NDArray[np.bool_]:
+    """Which reads come after a write of the same key in their transaction."""
+    txns, owner = writes_.txns, writes_.owner
+    span = len(txns.keys) + 1
+    writes = writes_.rows
     place = owner[writes].astype(np.int64) * span + txns.key[writes]
     order = np.lexsort((writes, place))
     places, first = np.unique(place[order], return_index=True)
@@ -106,14 +175,19 @@ def _after_own_write(registers: Registers, reads: Rows) -> npt.NDArray[np.bool_]
     return earlier
 
 
-def circles(reads: Reading, rows: Rows, level: WeakLevel) -> Iterator[Circle | None]:
-    """The circles that break a level, the one without sessions first; None: the budget ran out."""
+def circles(
+    reads: Reading, rows: Rows, level: WeakLevel, known: Pairs | None = None
+) -> Iterator[Circle | None]:
+    """The circle that breaks a level, without sessions if there is one; None: out of budget.
+
+    `known` are orders that hold beside those of sessions and reading.
+    """
     for suffix, seen in (("", _alone(reads)), ("-process", reads)):
         orders = forced(seen, level)
         if not orders.complete:
             yield None
             return
-        found = _circle(seen, rows, orders, NAMES[level] + suffix)
+        found = _circle(seen, rows, orders, known or _NO_PAIRS, NAMES[level] + suffix)
         if found is not None:
             yield found
             return
@@ -132,13 +206,13 @@ def _alone(reads: Reading) -> Reading:
     )
 
 
-def _circle(reads: Reading, rows: Rows, orders: Forced, name: str) -> Circle | None:
+def _circle(reads: Reading, rows: Rows, orders: Forced, known: Pairs, name: str) -> Circle | None:
     """The shortest circle through a forced order, or through any; None where there is none."""
-    parts = [session_order(reads), reading_order(reads), (orders.before, orders.after)]
+    parts = [session_order(reads), reading_order(reads), (orders.before, orders.after), known]
     before = np.concatenate([part[0] for part in parts]).astype(np.int32)
     after = np.concatenate([part[1] for part in parts]).astype(np.int32)
-    why = np.repeat([SESSION, READS, FORCED], [len(part[0]) for part in parts])
-    skipped = len(before) - len(orders)
+    why = np.repeat([SESSION, READS, FORCED, VERSIONS], [len(part[0]) for part in parts])
+    skipped = len(before) - len(orders) - len(known[0])
     nodes = len(reads) + 1
     group = components(nodes, before, after)
     inside = np.flatnonzero(group[before] == group[after])

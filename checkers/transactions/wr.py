@@ -8,7 +8,7 @@ what is visible to each reader, strong ones by a search for an order that explai
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -17,24 +17,14 @@ from ...harness.columns import OK
 from ...harness.history import History
 from ...harness.transactions import Transactions, transactions
 from ...harness.verdict import Anomaly, Verdict
-from .. import levels
-from ..anomalies import implied
 from .cycles import cycles
 from .graph import Builder, add_orders
-from .ladder import verdict
+from .ladder import guilty, verdict
 from .registers import Registers
 from .tell import Teller
 from .tell_orders import told_circle, told_impossible
 from .versions import DEMANDS, search
-from .visibility import WeakLevel
-from .weak import NAMES, circles, reading
-
-WEAK: dict[str, WeakLevel] = {
-    "monotonic-read-committed": "monotonic-read-committed",
-    "read-atomic": "read-atomic",
-    "causal-cerone": "causal",
-}
-"""The levels that Biswas & Enea define; to them the order of sessions counts."""
+from .weak import BUDGET, WEAK, also_excluded, circles, demanded, reading
 
 OUTSIDE = (
     "{} read a value that nobody in the recording wrote, taken for one from before it "
@@ -53,11 +43,9 @@ class WrChecker:
         To transactions `causal` means causal-cerone. `outside` says that values which nobody wrote
         may have been there before the recording began; otherwise they are garbage.
         """
-        name = levels.named(level).name
-        self._level = "causal-cerone" if name == "causal" else name
-        also = f"{NAMES[WEAK[self._level]]}-process" if self._level in WEAK else None
+        self._level = demanded(level)
         self._outside = outside
-        self._more = frozenset() if also is None else frozenset({also, "G1c-process"})
+        self._more = also_excluded(self._level)
 
     def check(self, history: History) -> Verdict:
         """Find all anomalies, and say which levels they rule out."""
@@ -80,7 +68,7 @@ class WrChecker:
         found = [teller.finding(finding) for finding in findings]
         found += [teller.cycle(cycle, graph) for cycle in found_cycles.found]
         undecided = None
-        if not self._guilty(found):
+        if not guilty(found, self._level, self._more):
             more, undecided = self._beyond(registers, teller)
             found += more
         judged = int(np.count_nonzero(txns.type == OK))
@@ -94,16 +82,12 @@ class WrChecker:
             notes=[OUTSIDE.format(strange[0].count)] if self._outside and strange else [],
         )
 
-    def _guilty(self, found: Sequence[Anomaly]) -> bool:
-        excluded = levels.proscribed(self._level) | self._more
-        return bool(implied(anomaly.type for anomaly in found) & excluded)
-
     def _beyond(self, registers: Registers, teller: Teller) -> tuple[list[Anomaly], str | None]:
         """What dependencies do not show: (more anomalies, why a pass would prove nothing)."""
         if self._level in WEAK:
             told = list(self._circles(registers, teller))
             if None in told:
-                return [], "causal: the budget of vector clocks ran out"
+                return [], BUDGET
             return [anomaly for anomaly in told if anomaly is not None], ""
         if self._level in DEMANDS:
             return self._search(registers, teller)

@@ -19,8 +19,13 @@ from dokkaebi.checkers.transactions.visibility import INITIAL, Reading
 Transactions = Sequence[Sequence[tuple[Any, ...]]]
 
 
-def weak_level_holds(transactions: Transactions, session: Sequence[int], level: str) -> bool:
-    """Biswas & Enea's axioms, drawn edge by edge."""
+def weak_level_holds(
+    transactions: Transactions,
+    session: Sequence[int],
+    level: str,
+    known: Sequence[tuple[int, int]] = (),
+) -> bool:
+    """Biswas & Enea's axioms, drawn edge by edge; `known` are writers whose order is known."""
     n = len(transactions)
     start = nx.DiGraph()
     start.add_nodes_from(range(n + 1))
@@ -32,6 +37,7 @@ def weak_level_holds(transactions: Transactions, session: Sequence[int], level: 
     happened = nx.compose(sessions, reads)
     causes = {u: nx.descendants(happened, u) for u in happened}
     orders = happened.copy()
+    orders.add_edges_from(known)
     for t, mops in enumerate(transactions):
         for i, m in enumerate(mops):
             if m[0] == "w":
