@@ -301,16 +301,30 @@ def _run(wish: Wish, output: Output) -> Run:
 def _print(finished: Run, output: Output) -> None:
     from .results.terminal import summary
 
-    if output.as_json:
-        click.echo(finished.result.to_json().decode())
-        return
-    summary(
-        finished.result,
-        finished.history,
-        output.console(),
-        remedy=finished.remedy,
-        plain=output.quiet,
-    )
+    with _to_whoever_reads():
+        if output.as_json:
+            click.echo(finished.result.to_json().decode())
+            return
+        summary(
+            finished.result,
+            finished.history,
+            output.console(),
+            remedy=finished.remedy,
+            plain=output.quiet,
+        )
+
+
+@contextmanager
+def _to_whoever_reads() -> Iterator[None]:
+    """Print; a reader who has gone (`| head`) changes nothing, least of all the exit code."""
+    try:
+        yield
+        sys.stdout.flush()
+    except (BrokenPipeError, SystemExit):
+        # rich answers a broken pipe with an exit of its own.
+        import os
+
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 # --- check ---------------------------------------------------------------------------------------

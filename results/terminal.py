@@ -18,7 +18,7 @@ from rich.text import Text
 
 from ..harness.history import History
 from ..harness.result import Result
-from ..harness.verdict import Anomaly
+from ..harness.verdict import Anomaly, Verdict
 from . import names, repro, store, words
 from .ladder import Ladder, Row
 from .picture import Lanes, Picture, Prefix, picture
@@ -99,8 +99,20 @@ def statement(result: Result) -> str:
     if verdict.verdict == "unknown":
         reason = words.clean(verdict.reason, 400) or "nothing was proved"
         return f"{reason} (found: {found})" if found else reason
-    level = f"not {verdict.not_[0]}: " if verdict.not_ else ""
+    level = f"not {_fallen(verdict)}: " if verdict.not_ else ""
     return f"{level}{found or words.clean(verdict.reason, 400)} in {operations}{time}"
+
+
+def _fallen(verdict: Verdict) -> str:
+    """The level to name among those that fell.
+
+    Repeatable read is Adya's here, which databases call serializable: the repeatable read that they
+    offer is snapshot isolation.
+    """
+    first = verdict.not_[0]
+    if first == "repeatable-read" and "snapshot-isolation" not in verdict.also_not:
+        return "serializable"
+    return first
 
 
 def facts(result: Result, report: Path | None = None) -> list[tuple[str, str]]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from ...harness.verdict import Anomaly, Verdict
 from ..anomalies import implied
 from ..findings import merged
-from ..levels import STRENGTH, also, proscribed, ruled_out, strongest, weakest
+from ..levels import STRENGTH, also, proscribed, ruled_out, strongest, weaker, weakest
 
 NOTHING = "empty-transaction-graph: no transaction was answered"
 
@@ -21,6 +21,7 @@ def verdict(
     excluded: frozenset[str] = frozenset(),
     undecided: str | None = None,
     notes: Sequence[str] = (),
+    decide: Callable[[str], bool | None] | None = None,
 ) -> Verdict:
     """The verdict at a level: its anomalies are those that the level excludes.
 
@@ -29,6 +30,7 @@ def verdict(
     of them. `excluded` are anomalies that count here beside those of the level's own. `undecided`
     says why a pass would prove nothing ("": it would prove all); None: a level that dependencies
     alone do not decide is never said to hold. `notes` are further reasons, whatever the outcome.
+    `decide` says whether another level holds; without it, dependencies decide all of `STRENGTH`.
     """
     if undecided is None and level not in STRENGTH:
         undecided = f"nothing contradicts {level}, but dependencies alone do not decide it"
@@ -36,7 +38,7 @@ def verdict(
     anomalies = merged(found)
     names = [anomaly.type for anomaly in anomalies]
     broken = ruled_out(names)
-    out = weakest(broken)
+    out = sorted(weakest(broken), key=lambda name: name not in weaker(level))
     wrong = tuple(a for a in anomalies if implied([a.type]) & excluded)
     permitted = [a.type for a in anomalies if a not in wrong]
     open_ = [name for name in spent if implied([name]) & excluded]
@@ -57,15 +59,30 @@ def verdict(
         reasons[:0] = [undecided] if undecided else []
     else:
         outcome = "holds"
+    best = level if outcome == "holds" and level in STRENGTH[:1] else _best(broken, decide)
     return Verdict(
         verdict=outcome,  # type: ignore[arg-type]
         reason="; ".join(reasons),
         anomalies=wrong,
-        not_=out,
+        not_=tuple(out),
         also_not=also(broken),
-        strongest=strongest(broken) if judged else None,
+        strongest=best if judged else None,
         judged=judged,
     )
+
+
+def _best(broken: frozenset[str], decide: Callable[[str], bool | None] | None) -> str | None:
+    """The first level of `STRENGTH` that is not broken, and holds for all that can be known."""
+    if decide is None:
+        return strongest(broken)
+    for level in STRENGTH:
+        if level not in broken:
+            holds = decide(level)
+            if holds is None:
+                return None
+            if holds:
+                return level
+    return None
 
 
 def guilty(found: Iterable[Anomaly], level: str, excluded: frozenset[str]) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...harness.columns import OK
 from .graph import PLAIN, PROCESS, REALTIME
 from .registers import Registers
 from .serial import ROUNDS, Serial, serial_order
@@ -54,6 +55,9 @@ def search(registers: Registers, reads: Reading, rows: Rows, demand: Demand) -> 
     txns = registers.txns
     call, ret = txns.call[rows], txns.ret[rows]
     before, after = _outside(txns.process[rows], call, ret, demand.rests)
+    # What was never answered may take effect after all that its process did later.
+    answered = txns.type[rows[before]] == OK
+    before, after = before[answered], after[answered]
     effort = 1 + len(reads.read_key) + len(reads.write_key) + len(before)
     return serial_order(
         reads,

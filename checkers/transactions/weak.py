@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...harness.transactions import READ
+from ...harness.columns import OK
+from ...harness.transactions import READ, Transactions
 from .. import levels
 from .components import components, shortest
 from .lists import Lists
@@ -106,11 +107,11 @@ def reading(registers: Registers) -> tuple[Reading, Rows]:
     by = number[owner[reads]]
     order = np.lexsort((registers.key, number[registers.writer]))
     wrote = number[registers.writer][order]
-    _, session = np.unique(txns.process[rows], return_inverse=True)
+    session = _sessions(txns, rows)
     places = np.arange(len(rows) + 1)
     return (
         Reading(
-            session=session.astype(np.int64),
+            session=session,
             read_off=np.searchsorted(by, places).astype(np.int64),
             read_key=txns.key[reads].astype(np.int64),
             read_from=source.astype(np.int64),
@@ -141,12 +142,12 @@ def reading_lists(lists: Lists) -> tuple[Reading, Rows, Pairs]:
     writes = writes[lists.taking_part[owner[writes]]]
     span = len(txns.keys) + 1
     wrote = np.unique(number[owner[writes]] * span + txns.key[writes])
-    _, session = np.unique(txns.process[rows], return_inverse=True)
+    session = _sessions(txns, rows)
     places = np.arange(len(rows) + 1)
     before, after = lists.successions()
     return (
         Reading(
-            session=session.astype(np.int64),
+            session=session,
             read_off=np.searchsorted(by, places).astype(np.int64),
             read_key=txns.key[reads].astype(np.int64),
             read_from=source,
@@ -157,6 +158,18 @@ def reading_lists(lists: Lists) -> tuple[Reading, Rows, Pairs]:
         rows,
         (number[before], number[after]),
     )
+
+
+def _sessions(txns: Transactions, rows: Rows) -> npt.NDArray[np.int64]:
+    """A session for each process; what was never answered is one of its own.
+
+    It may take effect after all that its process did later.
+    """
+    process = txns.process[rows].astype(np.int64)
+    unanswered = txns.type[rows] != OK
+    process[unanswered] = process.max(initial=0) + 1 + np.flatnonzero(unanswered)
+    _, session = np.unique(process, return_inverse=True)
+    return session.astype(np.int64)
 
 
 def _after_own_write(writes_: Writes, reads: Rows) -> npt.NDArray[np.bool_]:

@@ -26,6 +26,9 @@ from .tell_orders import told_circle, told_impossible
 from .versions import DEMANDS, search
 from .weak import BUDGET, WEAK, also_excluded, circles, demanded, reading
 
+MOST_EXPLORED = 5_000
+"""Transactions up to which levels that were not demanded are decided as well."""
+
 OUTSIDE = (
     "{} read a value that nobody in the recording wrote, taken for one from before it "
     "(with --initial nil it is garbage)"
@@ -79,8 +82,17 @@ class WrChecker:
             spent=found_cycles.spent,
             excluded=self._more,
             undecided=undecided,
+            decide=lambda level: self._decided(registers, level),
             notes=[OUTSIDE.format(strange[0].count)] if self._outside and strange else [],
         )
+
+    def _decided(self, registers: Registers, level: str) -> bool | None:
+        """Whether a level that was not demanded holds; None where that would cost too much."""
+        if level not in DEMANDS:
+            return True
+        if len(registers.txns) > MOST_EXPLORED:
+            return None
+        return search(registers, *reading(registers), DEMANDS[level]).possible
 
     def _beyond(self, registers: Registers, teller: Teller) -> tuple[list[Anomaly], str | None]:
         """What dependencies do not show: (more anomalies, why a pass would prove nothing)."""
