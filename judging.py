@@ -183,7 +183,7 @@ def _by_model(recorded: Recorded, given: Given) -> Judges:
         raise UsageError(f"model {name}: {error}") from None
     reads = getattr(model, "reads", ())
     return Judges(
-        meta={"model": name, **values},
+        meta={"model": name, "outside": not recorded.ours, **values},
         checkers=[LinearizableChecker(model, budget=given.budget)],
         contends=lambda op: (None, op.f not in reads),
         remedy=lambda anomaly: "",
