@@ -21,10 +21,11 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-MODELS = "dokkaebi.checkers.models"
-LINEAR = "dokkaebi.checkers.linearizable:LinearizableChecker"
-APPEND = "dokkaebi.checkers.transactions.append:AppendChecker"
-WR = "dokkaebi.checkers.transactions.wr:WrChecker"
+CHECKERS = "dokkaebi.checkers"
+MODELS = f"{CHECKERS}.models"
+LINEAR = f"{CHECKERS}.linearizable:LinearizableChecker"
+APPEND = f"{CHECKERS}.transactions.append:AppendChecker"
+WR = f"{CHECKERS}.transactions.wr:WrChecker"
 
 Row = tuple[str, str, dict[str, Any], str, dict[str, Any], tuple[int, ...]]
 
@@ -70,6 +71,14 @@ ROWS: tuple[Row, ...] = (
         (4, 5, 6),
     ),
     ("fifo-queue", "queue", {}, LINEAR, {"model": "fifo-queue"}, (4, 5, 6)),
+    ("unordered-queue", "bag", {}, LINEAR, {"model": "unordered-queue"}, (4, 5, 6)),
+    ("stack", "stack", {}, LINEAR, {"model": "stack"}, (4, 5, 6)),
+    ("priority-queue", "priority-queue", {}, LINEAR, {"model": "priority-queue"}, (4, 5, 6)),
+    ("set model, one by one", "elements", {}, LINEAR, {"model": "set"}, (4, 5, 6)),
+    ("set model, whole reads", "set", {}, LINEAR, {"model": "set"}, (4, 5, 6)),
+    ("mutex model, 100 locks", "locks", {"keys": 100}, LINEAR, {"model": "mutex"}, (4, 5, 6)),
+    ("owner-mutex model", "locks", {"keys": 100}, LINEAR, {"model": "owner-mutex"}, (4, 5, 6)),
+    ("semaphore model", "locks", {"keys": 100}, LINEAR, {"model": "semaphore"}, (4, 5, 6)),
     ("append, strict-serializable", "append", {"keys": 10}, APPEND, {}, (4, 5, 6)),
     ("wr, strict-serializable", "wr", {"keys": 10}, WR, {}, (4, 5, 6)),
     ("wr, serializable", "wr", {"keys": 10}, WR, {"level": "serializable"}, (4, 5)),
@@ -77,7 +86,56 @@ ROWS: tuple[Row, ...] = (
     ("wr, read-atomic", "wr", {"keys": 10}, WR, {"level": "read-atomic"}, (4, 5, 6)),
     ("set", "set", {}, "workload:set", {}, (4, 5, 6)),
     ("counter", "counter", {}, "workload:counter", {}, (4, 5, 6)),
-    ("bank", "bank", {}, "workload:bank", {}, (4, 5, 6)),
+    ("bank", "bank", {}, "workload:bank", {"keys": 8}, (4, 5, 6)),
+    ("unique", "unique", {}, "workload:unique", {}, (4, 5, 6)),
+    ("ids", "ids", {}, "workload:ids", {}, (4, 5, 6)),
+    ("session", "session", {}, "workload:session", {}, (4, 5, 6)),
+    ("long-fork", "long-fork", {}, "workload:long-fork", {}, (4, 5, 6)),
+    (
+        "constraint",
+        "constraint",
+        {"keys": 10},
+        f"{CHECKERS}.constraint:ConstraintChecker",
+        {"initial": {key: ["a", "b"] for key in range(10)}},
+        (4, 5, 6),
+    ),
+    (
+        "total-queue",
+        "drained-queue",
+        {},
+        f"{CHECKERS}.total_queue:TotalQueueChecker",
+        {"ordered": "all"},
+        (4, 5, 6),
+    ),
+    ("ledger", "ledger", {}, f"{CHECKERS}.ledger:LedgerChecker", {}, (4, 5, 6)),
+    (
+        "admission",
+        "admission",
+        {},
+        f"{CHECKERS}.admission:AdmissionChecker",
+        {"limit": 5},
+        (4, 5, 6),
+    ),
+    (
+        "rate-limit",
+        "rate-limit",
+        {},
+        f"{CHECKERS}.admission:RateLimitChecker",
+        {"limit": 10, "window": 1.0},
+        (4, 5, 6),
+    ),
+    (
+        "staleness",
+        "unique-register",
+        {"keys": 100},
+        f"{CHECKERS}.staleness:StalenessChecker",
+        {"bound": 0.0},
+        (4, 5, 6),
+    ),
+    ("estimate", "estimate", {}, f"{CHECKERS}.estimate:EstimateChecker", {}, (4, 5, 6)),
+    ("lock", "guarded-locks", {"keys": 10}, "workload:lock", {}, (4, 5, 6)),
+    ("progress", "counter", {}, f"{CHECKERS}.progress:ProgressChecker", {}, (4, 5, 6)),
+    ("stats", "counter", {}, "stats:counter", {}, (4, 5, 6)),
 )
 
 
@@ -127,6 +185,7 @@ def judge_twice(file: str, checker: str, options: dict[str, Any]) -> dict[str, A
     """Read, judge, sort a million numbers, judge again."""
     import numpy as np
 
+    from dokkaebi.checkers.judge import judge
     from dokkaebi.harness.formats.reading import read_file
 
     checks = make(checker, options)
@@ -138,7 +197,7 @@ def judge_twice(file: str, checker: str, options: dict[str, Any]) -> dict[str, A
     numbers = np.random.default_rng(1).integers(0, 2**62, 10**6)
     for _ in range(2):
         began = time.perf_counter()
-        verdicts = [check.check(history) for check in checks]
+        _, results = judge(history, checks)
         seconds.append(time.perf_counter() - began)
         history._table = None
         began = time.perf_counter()
@@ -150,23 +209,44 @@ def judge_twice(file: str, checker: str, options: dict[str, Any]) -> dict[str, A
         "warm": seconds[1],
         "memory": peak() - before,
         "sorts": seconds[1] / sort,
-        "verdict": ", ".join(v.verdict + f" ({v.reason})" * bool(v.reason) for v in verdicts),
+        "verdict": ", ".join(told(each.verdict) for each in results.values()),
     }
 
 
+def told(verdict: Any) -> str:
+    """A verdict with its reason."""
+    return f"{verdict.verdict} ({verdict.reason})" if verdict.reason else str(verdict.verdict)
+
+
 def make(checker: str, options: dict[str, Any]) -> list[Any]:
-    """The checker by name, or all of a workload's."""
+    """The checker by name, all of a workload's, or the figures of a workload."""
     module, name = checker.split(":")
-    if module == "workload":
+    if module in ("workload", "stats"):
         from dokkaebi.harness.plugins import find
 
         workload = find("workloads", name)(**options)
+        if module == "stats":
+            return [Figures(workload)]
         return [each for each in workload.checkers({}) if each.name != "progress"]
     made = getattr(importlib.import_module(module), name)
     if "model" in options:
         models = importlib.import_module(MODELS).MODELS
         return [made(models[options["model"]]())]
     return [made(**options)]
+
+
+class Figures:
+    """The figures of a run, in the place of a checker."""
+
+    def __init__(self, workload: Any) -> None:
+        self.workload = workload
+
+    def check(self, history: Any) -> Any:
+        """Make them; the verdict means nothing."""
+        from dokkaebi.checkers.stats import stats
+        from dokkaebi.harness.verdict import Verdict
+
+        return Verdict(verdict="holds", judged=stats(history, self.workload.contends).ok)
 
 
 def peak() -> float:

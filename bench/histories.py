@@ -10,6 +10,7 @@ same history.
 """
 
 import argparse
+import heapq
 import json
 import random
 import sys
@@ -17,19 +18,25 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
-Event = tuple[int, str, str, Any]
-"""Process, type, function, value."""
+Event = tuple[int, str, str, Any, Any]
+"""Process, type, function, value, result."""
 
 
 class Object:
-    """What the clients act on: `ask` draws what to do, `act` does it and answers (type, value)."""
+    """What the clients act on: `ask` draws what to do, `act` does it and answers (type, value).
 
-    stale: Any = None
-    """What a planted anomaly answers instead, once; None until there is something to answer."""
+    `process` is the client that asks or acts, `left` how many operations are still to be asked;
+    `result` is what the last `act` answered besides.
+    """
+
+    process = 0
+    left = 0
+    result: Any = None
 
     def __init__(self, rng: random.Random, keys: int) -> None:
         self.rng, self.keys = rng, keys
         self.fresh = 0
+        self.next_read = 16
 
     def ask(self) -> tuple[str, Any]:
         raise NotImplementedError
@@ -40,6 +47,18 @@ class Object:
     def spoil(self, f: str, asked: Any, value: Any) -> Any:
         """An answer that is wrong, or None where this operation cannot carry one."""
         return None
+
+    def new(self) -> int:
+        """A number that was never drawn before."""
+        self.fresh += 1
+        return self.fresh
+
+    def looks(self) -> bool:
+        """Whether to look at everything now: ever rarer, and in the end."""
+        if self.fresh >= self.next_read or not self.left:
+            self.next_read *= 2
+            return True
+        return False
 
 
 class CasRegister(Object):
@@ -82,8 +101,7 @@ class UniqueRegister(CasRegister):
     functions = ("read", "write")
 
     def draw(self) -> int:
-        self.fresh += 1
-        return self.fresh
+        return self.new()
 
     def spoil(self, f: str, asked: Any, value: Any) -> Any:
         return [asked[0], 1] if f == "read" and value[1] is not None else None
@@ -95,14 +113,9 @@ class Set(Object):
     def __init__(self, rng: random.Random, keys: int) -> None:
         super().__init__(rng, keys)
         self.elements: list[int] = []
-        self.next_read = 16
 
     def ask(self) -> tuple[str, Any]:
-        if self.fresh >= self.next_read:
-            self.next_read *= 2
-            return "read", None
-        self.fresh += 1
-        return "add", self.fresh
+        return ("read", None) if self.looks() else ("add", self.new())
 
     def act(self, f: str, value: Any) -> tuple[str, Any]:
         if f == "read":
@@ -114,27 +127,109 @@ class Set(Object):
         return value[1:] if f == "read" and len(value) > 100 else None
 
 
+class Elements(Object):
+    """Elements added, looked for and removed again one by one."""
+
+    def __init__(self, rng: random.Random, keys: int) -> None:
+        super().__init__(rng, keys)
+        self.elements: set[int] = set()
+
+    def ask(self) -> tuple[str, Any]:
+        if self.rng.random() < 0.4:
+            return "add", self.new()
+        f = self.rng.choice(("contains", "contains", "remove"))
+        return f, max(1, self.fresh - self.rng.randrange(100))
+
+    def act(self, f: str, value: Any) -> tuple[str, Any]:
+        if f == "add":
+            self.elements.add(value)
+        elif f == "remove":
+            self.elements.discard(value)
+        else:
+            self.result = value in self.elements
+        return "ok", value
+
+
 class Queue(Object):
-    """Unique elements enqueued and dequeued first in, first out."""
+    """Unique elements enqueued and dequeued first in, first out; drained in the end if told."""
+
+    puts, takes = "enqueue", "dequeue"
+    drains = False
 
     def __init__(self, rng: random.Random, keys: int) -> None:
         super().__init__(rng, keys)
         self.waiting: deque[int] = deque()
 
     def ask(self) -> tuple[str, Any]:
+        if self.drains and not self.left:
+            return "drain", None
         if self.rng.random() < 0.5:
-            return "dequeue", None
-        self.fresh += 1
-        return "enqueue", self.fresh
+            return self.takes, None
+        return self.puts, self.new()
 
     def act(self, f: str, value: Any) -> tuple[str, Any]:
-        if f == "enqueue":
-            self.waiting.append(value)
+        if f == self.puts:
+            self.put(value)
             return "ok", value
-        return ("ok", self.waiting.popleft()) if self.waiting else ("fail", None)
+        if f == "drain":
+            return "ok", [self.take() for _ in range(len(self.waiting))]
+        return ("ok", self.take()) if self.waiting else ("fail", None)
+
+    def put(self, value: int) -> None:
+        self.waiting.append(value)
+
+    def take(self) -> int:
+        return self.waiting.popleft()
 
     def spoil(self, f: str, asked: Any, value: Any) -> Any:
-        return 1 if f == "dequeue" and value > 100 else None
+        return 1 if f == self.takes and value > 100 else None
+
+
+class DrainedQueue(Queue):
+    """The same, drained in the end."""
+
+    drains = True
+
+
+class Bag(Queue):
+    """Elements come out in any order."""
+
+    def take(self) -> int:
+        self.waiting.rotate(self.rng.randrange(8))
+        return self.waiting.popleft()
+
+
+class Stack(Queue):
+    """Last in, first out."""
+
+    puts, takes = "push", "pop"
+
+    def take(self) -> int:
+        return self.waiting.pop()
+
+
+class PriorityQueue(Queue):
+    """The greatest first."""
+
+    puts, takes = "insert", "poll"
+
+    def __init__(self, rng: random.Random, keys: int) -> None:
+        super().__init__(rng, keys)
+        self.heap: list[int] = []
+
+    def new(self) -> int:
+        return self.fresh * 7919 % 1_000_003 if super().new() else 0
+
+    def put(self, value: int) -> None:
+        self.waiting.append(value)
+        heapq.heappush(self.heap, -value)
+
+    def take(self) -> int:
+        self.waiting.pop()
+        return -heapq.heappop(self.heap)
+
+    def spoil(self, f: str, asked: Any, value: Any) -> Any:
+        return -1 if f == self.takes else None
 
 
 class Counter(Object):
@@ -160,7 +255,7 @@ class Counter(Object):
 
 
 class Bank(Object):
-    """Transfers between eight accounts, and reads of all of them."""
+    """Transfers between eight accounts of 100 each, and reads of all of them."""
 
     def __init__(self, rng: random.Random, keys: int) -> None:
         super().__init__(rng, keys)
@@ -183,6 +278,240 @@ class Bank(Object):
 
     def spoil(self, f: str, asked: Any, value: Any) -> Any:
         return {**value, "0": value["0"] + 1} if f == "read" else None
+
+
+class Names(Object):
+    """Names claimed, each by one or two, and whole reads of who has which."""
+
+    def __init__(self, rng: random.Random, keys: int) -> None:
+        super().__init__(rng, keys)
+        self.owners: dict[int, int] = {}
+
+    def ask(self) -> tuple[str, Any]:
+        if self.looks():
+            return "read", None
+        name = self.fresh if self.fresh and self.rng.random() < 0.2 else self.new()
+        return "claim", [name, self.process]
+
+    def act(self, f: str, value: Any) -> tuple[str, Any]:
+        if f == "read":
+            return "ok", [[name, owner] for name, owner in self.owners.items()]
+        taken = value[0] in self.owners
+        self.owners.setdefault(*value)
+        return "fail" if taken else "ok", value
+
+    def spoil(self, f: str, asked: Any, value: Any) -> Any:
+        return value[1:] if f == "read" and len(value) > 100 else None
+
+
+class Ids(Object):
+    """Identifiers handed out."""
+
+    def ask(self) -> tuple[str, Any]:
+        return "generate", None
+
+    def act(self, f: str, value: Any) -> tuple[str, Any]:
+        return "ok", self.new()
+
+    def spoil(self, f: str, asked: Any, value: Any) -> Any:
+        return 1
+
+
+class Ledger(Object):
+    """Requests executed once each, and whole reads of their entries."""
+
+    def __init__(self, rng: random.Random, keys: int) -> None:
+        super().__init__(rng, keys)
+        self.entries: list[list[int]] = []
+
+    def ask(self) -> tuple[str, Any]:
+        return ("read", None) if self.looks() else ("execute", [self.new(), self.fresh % 97])
+
+    def act(self, f: str, value: Any) -> tuple[str, Any]:
+        if f == "read":
+            return "ok", list(self.entries)
+        self.entries.append(value)
+        return "ok", value
+
+    def spoil(self, f: str, asked: Any, value: Any) -> Any:
+        return value[1:] if f == "read" and len(value) > 100 else None
+
+
+class Sessions(Object):
+    """Each process writes growing numbers to a key of its own; all read every key."""
+
+    def __init__(self, rng: random.Random, keys: int) -> None:
+        super().__init__(rng, keys)
+        self.state: dict[int, int] = {}
+
+    def ask(self) -> tuple[str, Any]:
+        if self.rng.random() < 0.5:
+            return "write", [self.process, self.new()]
+        return "read", [self.rng.randrange(10), None]
+
+    def act(self, f: str, value: Any) -> tuple[str, Any]:
+        if f == "read":
+            return "ok", [value[0], self.state.get(value[0])]
+        self.state[value[0]] = value[1]
+        return "ok", value
+
+    def spoil(self, f: str, asked: Any, value: Any) -> Any:
+        return [value[0], None] if f == "read" and value[0] == self.process and value[1] else None
+
+
+class Forks(Object):
+    """Keys written once each, and reads of the last ten."""
+
+    def __init__(self, rng: random.Random, keys: int) -> None:
+        super().__init__(rng, keys)
+        self.state: set[int] = set()
+
+    def ask(self) -> tuple[str, Any]:
+        if self.rng.random() < 0.3:
+            return "write", [["w", self.new(), 1]]
+        begin = self.fresh // 10 * 10
+        return "read", [["r", key, None] for key in range(begin + 1, begin + 11)]
+
+    def act(self, f: str, value: Any) -> tuple[str, Any]:
+        if f == "write":
+            self.state.add(value[0][1])
+            return "ok", value
+        return "ok", [["r", key, 1 if key in self.state else None] for _, key, _ in value]
+
+    def spoil(self, f: str, asked: Any, value: Any) -> Any:
+        return [["r", key, 2 if seen else None] for _, key, seen in value] if f == "read" else None
+
+
+class Shifts(Object):
+    """Members of groups who leave while another stays, and join again; the groups are read."""
+
+    def __init__(self, rng: random.Random, keys: int) -> None:
+        super().__init__(rng, keys)
+        self.groups = {group: {"a", "b"} for group in range(keys)}
+
+    def ask(self) -> tuple[str, Any]:
+        f, group = self.rng.choice(("join", "leave", "read")), self.rng.randrange(self.keys)
+        return f, [group, None if f == "read" else self.rng.choice("ab")]
+
+    def act(self, f: str, value: Any) -> tuple[str, Any]:
+        members = self.groups[value[0]]
+        if f == "read":
+            return "ok", [value[0], sorted(members)]
+        if f == "join":
+            members.add(value[1])
+        elif members == {value[1]}:
+            return "fail", value
+        else:
+            members.discard(value[1])
+        return "ok", value
+
+    def spoil(self, f: str, asked: Any, value: Any) -> Any:
+        return [value[0], []] if f == "read" else None
+
+
+class Locks(Object):
+    """Locks by name, each acquired, and released by whoever acquired it."""
+
+    def __init__(self, rng: random.Random, keys: int) -> None:
+        super().__init__(rng, keys)
+        self.holder: dict[str, int] = {}
+        self.next: dict[int, list[tuple[str, Any]]] = {}
+
+    def ask(self) -> tuple[str, Any]:
+        todo = self.next.setdefault(self.process, [])
+        return todo.pop(0) if todo else ("acquire", f"lock-{self.rng.randrange(self.keys)}")
+
+    def act(self, f: str, value: Any) -> tuple[str, Any]:
+        if f == "release":
+            del self.holder[value]
+        elif self.holder.setdefault(value, self.process) != self.process:
+            return "fail", value
+        else:
+            self.next[self.process] += self.held(value)
+        return "ok", value
+
+    def held(self, name: str) -> list[tuple[str, Any]]:
+        """What a holder does."""
+        return [("release", name)]
+
+
+class GuardedLocks(Locks):
+    """Who holds a lock reads what it guards, and writes it."""
+
+    def __init__(self, rng: random.Random, keys: int) -> None:
+        super().__init__(rng, keys)
+        self.guarded: dict[str, int] = {}
+
+    def held(self, name: str) -> list[tuple[str, Any]]:
+        write = ("guard-write", [name, self.new()])
+        return [("guard-read", [name, None]), write, ("release", name)]
+
+    def act(self, f: str, value: Any) -> tuple[str, Any]:
+        if f == "guard-read":
+            return "ok", [value[0], self.guarded.get(value[0])]
+        if f == "guard-write":
+            self.guarded[value[0]] = value[1]
+            return "ok", value
+        return super().act(f, value)
+
+    def spoil(self, f: str, asked: Any, value: Any) -> Any:
+        return [value[0], None] if f == "guard-read" and value[1] else None
+
+
+class Admission(Object):
+    """Users let in with a ticket each, at most five at once, who leave again."""
+
+    def __init__(self, rng: random.Random, keys: int) -> None:
+        super().__init__(rng, keys)
+        self.inside: set[int] = set()
+        self.tickets: dict[int, int] = {}
+
+    def ask(self) -> tuple[str, Any]:
+        if self.process in self.tickets:
+            return "leave", self.tickets.pop(self.process)
+        return "enter", self.new()
+
+    def act(self, f: str, value: Any) -> tuple[str, Any]:
+        if f == "leave":
+            self.inside.discard(value)
+            return "ok", value
+        if len(self.inside) >= 5:
+            return "fail", value
+        self.inside.add(value)
+        self.tickets[self.process] = self.result = value
+        return "ok", value
+
+
+class Limited(Object):
+    """Each of many users is let in ten times."""
+
+    def ask(self) -> tuple[str, Any]:
+        return "allow", self.new() // 10
+
+    def act(self, f: str, value: Any) -> tuple[str, Any]:
+        return "ok", value
+
+
+class Visitors(Object):
+    """Visits of some users, and estimates of how many there were."""
+
+    def __init__(self, rng: random.Random, keys: int) -> None:
+        super().__init__(rng, keys)
+        self.users: set[int] = set()
+
+    def ask(self) -> tuple[str, Any]:
+        if self.rng.random() < 0.1:
+            return "estimate", None
+        return "visit", self.rng.randrange(max(1, self.new() // 2))
+
+    def act(self, f: str, value: Any) -> tuple[str, Any]:
+        if f == "estimate":
+            return "ok", len(self.users)
+        self.users.add(value)
+        return "ok", value
+
+    def spoil(self, f: str, asked: Any, value: Any) -> Any:
+        return value * 2 if f == "estimate" and value > 100 else None
 
 
 class Transactions(Object):
@@ -250,9 +579,25 @@ OBJECTS: dict[str, Callable[[random.Random, int], Object]] = {
     "cas-register": CasRegister,
     "unique-register": UniqueRegister,
     "set": Set,
+    "elements": Elements,
     "queue": Queue,
+    "drained-queue": DrainedQueue,
+    "bag": Bag,
+    "stack": Stack,
+    "priority-queue": PriorityQueue,
     "counter": Counter,
     "bank": Bank,
+    "unique": Names,
+    "ids": Ids,
+    "ledger": Ledger,
+    "session": Sessions,
+    "long-fork": Forks,
+    "constraint": Shifts,
+    "locks": Locks,
+    "guarded-locks": GuardedLocks,
+    "admission": Admission,
+    "rate-limit": Limited,
+    "estimate": Visitors,
     "append": Transactions,
     "wr": RegisterTransactions,
 }
@@ -285,34 +630,39 @@ def history(
                 busy.discard(slot)
                 continue
             asked += 1
+            thing.process, thing.left = process[slot], operations - asked
             f, value = thing.ask()
             doing[slot] = (f, value, None)
-            yield process[slot], "invoke", f, value
+            yield process[slot], "invoke", f, value, None
             continue
         f, value, answer = now
         crash = answer is None and rng.random() < crashed
         if answer is None and not (crash and rng.random() < 0.5):
-            answer = thing.act(f, value)
+            thing.process, thing.result = process[slot], None
+            answer = (*thing.act(f, value), thing.result)
             if asked > spoil_from and answer[0] == "ok":
                 spoiled = thing.spoil(f, value, answer[1])
                 if spoiled is not None:
-                    answer, spoil_from = ("ok", spoiled), operations + 1
+                    answer, spoil_from = ("ok", spoiled, answer[2]), operations + 1
             doing[slot] = (f, value, answer)
         elif not crash:
             doing[slot] = None
-            yield process[slot], answer[0], f, answer[1]
+            kind_of_end, said, result = answer
+            yield process[slot], kind_of_end, f, said, result
         if crash:
             doing[slot] = None
-            yield process[slot], "info", f, value
+            yield process[slot], "info", f, value, None
             process[slot] += clients
 
 
 def lines(events: Iterator[Event]) -> Iterator[str]:
     """The events as JSONL, a microsecond apart."""
-    for index, (process, kind, f, value) in enumerate(events):
+    for index, (process, kind, f, value, result) in enumerate(events):
         op = {"index": index, "time": index * 1000, "process": process, "type": kind, "f": f}
         if value is not None:
             op["value"] = value
+        if result is not None:
+            op["result"] = result
         yield json.dumps(op, separators=(",", ":")) + "\n"
 
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import heapq
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
 import numpy as np
 
 from ..harness.errors import UsageError
@@ -26,8 +26,7 @@ from .wording import freeze, plain, show, span
 SECOND = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
+class Visit(msgspec.Struct, frozen=True, gc=False):
     """Somebody who was certainly inside from `start` to `end`."""
 
     op: Operation

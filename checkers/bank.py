@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+import msgspec
+
 from ..harness.history import History, Operation
 from ..harness.verdict import Anomaly, Verdict, unknown
 from .findings import merged
@@ -19,8 +21,7 @@ from .sums import reachable
 from .wording import counted, freeze, label, plain, show
 
 
-@dataclass(frozen=True, slots=True)
-class Transfer:
+class Transfer(msgspec.Struct, frozen=True, gc=False):
     """A transfer between two accounts."""
 
     op: Operation
@@ -33,8 +34,7 @@ class Transfer:
         return self.amount * ((account == self.target) - (account == self.source))
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(msgspec.Struct, frozen=True, gc=False):
     """A read that answered a balance for every account."""
 
     op: Operation
@@ -96,16 +96,23 @@ class BankChecker:
             if op.f == "transfer":
                 book.transfers.append(_transfer(op))
             elif op.type == "ok":
-                wrong = self._nonsense(op.value)
-                if wrong:
-                    book.strange.append((op, wrong))
+                balances = self._balances(op.value)
+                if balances is None:
+                    book.strange.append((op, self._nonsense(op.value)))
                 else:
-                    balances = {label(name): int(value) for name, value in op.value.items()}
                     book.reads.append(Read(op, balances))
         return book
 
+    def _balances(self, value: Any) -> dict[str, int] | None:
+        """The balance of each account; None if an answer is no balance sheet of this bank."""
+        if not isinstance(value, dict) or not set(map(type, value.values())) <= {int}:
+            return None
+        balances = {label(name): balance for name, balance in value.items()}
+        known = self._initial is None or balances.keys() == self._initial.keys()
+        return balances if known else None
+
     def _nonsense(self, value: Any) -> str:
-        """What makes an answer no balance sheet of this bank; empty if it is one."""
+        """What makes an answer no balance sheet of this bank."""
         if not isinstance(value, dict):
             return f"{show(value)} where balances by account were expected"
         for name, balance in value.items():

@@ -7,9 +7,11 @@ any read it is broken, too, where everybody who can be a member has certainly le
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 from ..harness.errors import UsageError
@@ -111,18 +113,19 @@ class ConstraintChecker:
 
 def _absences(group: _Group, member: Hashable) -> Iterator[tuple[int, int]]:
     """When a member has certainly left: from a leave's return to the next join's call."""
-    joins = [op for op in group.joins[member] if op.type != "fail"]
+    joins = sorted((op.call, op.ret) for op in group.joins[member] if op.type != "fail")
+    calls = [*(call for call, _ in joins), FOREVER]
+    latest = list(accumulate((ret for _, ret in joins), max, initial=-1))
     absences = []
     if member not in group.initial:
-        absences.append((-1, min(op.call for op in joins)))
+        absences.append((-1, calls[0]))
     for leave in group.leaves[member]:
         if leave.type != "ok":
             continue
-        if any(join.call <= leave.ret and join.ret >= leave.call for join in joins):
+        called = bisect_right(calls, leave.ret)
+        if latest[called] >= leave.call:
             continue  # it may have joined again after that
-        absences.append(
-            (leave.ret, min((j.call for j in joins if j.call > leave.ret), default=FOREVER))
-        )
+        absences.append((leave.ret, calls[called]))
     # Two leaves without a join between them are one absence.
     reached = -2
     for begin, end in sorted(absences):

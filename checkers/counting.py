@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -17,16 +18,14 @@ from .sums import reachable
 from .wording import show
 
 
-@dataclass(frozen=True, slots=True)
-class Add:
+class Add(msgspec.Struct, frozen=True, gc=False):
     """An add and the amount it adds (negative for a decrement)."""
 
     op: Operation
     delta: int
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(msgspec.Struct, frozen=True, gc=False):
     """An ok read with the bounds it must keep; at `rest` all acknowledged adds lie before it."""
 
     op: Operation

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable
-from dataclasses import dataclass
 from typing import Any, Literal
 
+import msgspec
 import numpy as np
 
 from ..harness.history import TYPES, History, Operation
@@ -20,8 +20,7 @@ Lease = Literal["ttl", "renewed"] | None
 """What a lock's leases promise: to end, to be renewed while held, or that there are none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(msgspec.Struct, frozen=True, gc=False):
     """A definite hold. Times in ns; `acquire` and `release` are indices of invocations.
 
     The lease window is [`start`, `lease_end`]; it is empty where `lease_end` < `start`. `call` is
@@ -122,7 +121,7 @@ def _last_events(history: History) -> dict[int, int]:
     """
     times = history.time if len(history) and history.time[0] >= 0 else np.arange(len(history))
     own = (history.type != TYPES.index("info")) & (history.process >= 0)
-    last: dict[int, int] = {}
-    for process, time in zip(history.process[own].tolist(), times[own].tolist(), strict=True):
-        last[process] = max(last.get(process, -1), time)
-    return last
+    processes, place = np.unique(history.process[own], return_inverse=True)
+    last = np.full(len(processes), -1, dtype=np.int64)
+    np.maximum.at(last, place.reshape(-1), times[own])
+    return dict(zip(processes.tolist(), last.tolist(), strict=True))

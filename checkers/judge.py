@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from ..harness.collecting import undisturbed
 from ..harness.errors import UsageError
 from ..harness.history import History
 from ..harness.protocols import Checker
@@ -45,7 +46,8 @@ def weigh_liveness(verdict: Verdict, *, require_progress: bool) -> Verdict:
 
 def _checked(checker: Checker, history: History) -> Verdict:
     try:
-        return checker.check(history)
+        with undisturbed():
+            return checker.check(history)
     except UsageError:
         raise
     except Exception as error:

@@ -79,7 +79,11 @@ def _tell_entries(
     booked: defaultdict[Hashable, list[tuple[Hashable, Any]]] = defaultdict(list)
     for request, account, amount in entries:
         booked[request].append((account, amount))
-    double = [r for r, legs in booked.items() if len({a for a, _ in legs}) < len(legs)]
+    double = [
+        request
+        for request, legs in booked.items()
+        if len(legs) > 1 and len({account for account, _ in legs}) < len(legs)
+    ]
     wrong = [
         (request, legs)
         for request, legs in booked.items()

@@ -22,6 +22,7 @@ from .linear.registers import Rows, garbage, rows_of
 from .linear.search import Outcome, Search
 from .linear.subjects import Registers, Subject, objects
 from .models import CasRegister, Register
+from .patterns import choose
 from .patterns.decision import PATTERNS, Decision, no_rows
 from .wording import either, plain, show
 
@@ -62,6 +63,9 @@ class LinearizableChecker:
             subject: Subject = Registers(history, every.without(strange))
             findings = _tell_garbage(history, every, strange)
         else:
+            judged = 0 if self._keyed else choose.legal(history, model)
+            if judged:
+                return Verdict(verdict="holds", judged=judged)
             subject, strange = objects(history, model, keyed=self._keyed), no_rows()
             findings = []
         limit = self._budget or BUDGET + BUDGET_PER_OPERATION * len(subject.key)

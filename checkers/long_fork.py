@@ -7,11 +7,13 @@ that has the other and not the one, contradict each other wherever there is one 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
-from typing import Any
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from itertools import product
+from typing import Any, NamedTuple
 
 from ..harness.errors import UsageError
 from ..harness.history import History, Operation
+from ..harness.interning import vectors
 from ..harness.verdict import Anomaly, Verdict, unknown
 from .wording import freeze, plain, show
 
@@ -30,47 +32,53 @@ class LongForkChecker:
         strange: list[tuple[str, Hashable, Any, Operation]] = []
         for op in reads:
             seen = _seen(op)
-            for key, value in seen.items():
-                # Of a history that recorded no writes only the reads can be compared.
-                known = writes and value is not None
-                if known and (wrong := _wrong(writes.get(key), value, op)):
-                    strange.append((wrong, key, value, op))
             have = [key for key, value in seen.items() if value is not None]
+            # Of a history that recorded no writes only the reads can be compared.
+            for key in have if writes else ():
+                if wrong := _wrong(writes.get(key), seen[key], op):
+                    strange.append((wrong, key, seen[key], op))
+            if len(have) == len(seen):
+                continue
             lack = [key for key, value in seen.items() if value is None]
-            for one in have:
-                for other in lack:
-                    if (other, one) in ahead and (one, other) not in ahead:
+            for pair in product(have, lack):
+                if pair not in ahead:
+                    one, other = pair
+                    if (other, one) in ahead:
                         forks.append((other, one, ahead[other, one], op))
-                    ahead.setdefault((one, other), op)
+                    ahead[pair] = op
         findings = [*_tell_strange(strange), *_tell_forks(forks)]
         if findings:
             return Verdict(verdict="violated", anomalies=tuple(findings), judged=len(reads))
         return Verdict(verdict="holds", judged=len(reads)) if reads else unknown("nothing was read")
 
 
-_Written = tuple[Hashable, list[Operation]]
+class _Written(NamedTuple):
+    """The value of a key, when its first write was called, and whether every one had failed."""
+
+    value: Hashable
+    call: int
+    failed: bool
 
 
 def _writes(history: History) -> Mapping[Hashable, _Written]:
-    """The value of each key and who wrote it; `UsageError` where a key has two values."""
+    """What was written to each key; `UsageError` where a key has two values."""
     writes: dict[Hashable, _Written] = {}
     for op in history.operations("write"):
         for _, key, value in _mops(op, op.asked):
-            known = writes.setdefault(freeze(key), (freeze(value), []))
-            if known[0] != freeze(value):
+            name, failed = freeze(key), op.type == "fail"
+            known = writes.get(name, _Written(freeze(value), op.call, failed))
+            if known.value != freeze(value):
                 raise UsageError(
                     f"operation {op.index}: key {show(key)} is written with two values, "
-                    f"{show(plain(known[0]))} and {show(value)}; a long fork needs one"
+                    f"{show(plain(known.value))} and {show(value)}; a long fork needs one"
                 )
-            known[1].append(op)
+            writes[name] = _Written(known.value, min(known.call, op.call), known.failed and failed)
     return writes
 
 
-def _mops(op: Operation, value: Any) -> list[Any]:
-    if isinstance(value, list | tuple) and all(
-        isinstance(mop, list | tuple) and len(mop) == 3 for mop in value
-    ):
-        return list(value)
+def _mops(op: Operation, value: Any) -> Sequence[Any]:
+    if isinstance(value, list | tuple) and vectors(value, 3):
+        return value
     raise UsageError(f"operation {op.index}: expected [[f, key, value], ...], not {show(value)}")
 
 
@@ -80,11 +88,11 @@ def _seen(op: Operation) -> dict[Hashable, Hashable]:
 
 def _wrong(written: _Written | None, value: Hashable, read: Operation) -> str:
     """The anomaly of a value that no snapshot of committed writes can have."""
-    if written is None or written[0] != value:
+    if written is None or written.value != value:
         return "garbage-read"
-    if all(op.type == "fail" for op in written[1]):
+    if written.failed:
         return "G1a"
-    return "garbage-read" if all(op.call > read.ret for op in written[1]) else ""
+    return "garbage-read" if written.call > read.ret else ""
 
 
 # --- how it is told ------------------------------------------------------------------------------

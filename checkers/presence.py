@@ -11,15 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..harness.history import FOREVER, Operation
-from .wording import freeze
-
-_HASHABLE = {int, str}
 
 
 @dataclass
@@ -74,22 +70,13 @@ class Presence:
     judged: int = 0
 
 
-def frozen(elements: list[Any]) -> list[Hashable]:
-    """Elements as hashable values; those that are numbers and texts are so already."""
-    if set(map(type, elements)) <= _HASHABLE:
-        return elements
-    return list(map(freeze, elements))
-
-
 def presence(things: Things) -> Presence:
     """Judge every element in one pass over all that was read."""
     inserts, names = list(things.inserts.values()), list(things.inserts)
     if not things.reads:
         return Presence(never_read=len(names))
     which, who, strange = _flat(things)
-    asked = np.array([min(op.call for op in ops) for ops in inserts], dtype=np.int64)
-    acked = np.array([_acked(ops) for ops in inserts], dtype=np.int64)
-    failed = np.array([all(op.type == "fail" for op in ops) for ops in inserts], dtype=np.bool_)
+    asked, acked, failed = _inserted(inserts)
     calls = np.array([op.call for op in things.reads], dtype=np.int64)
     rets = np.array([op.ret for op in things.reads], dtype=np.int64)
 
@@ -155,5 +142,18 @@ def _flat(
     return which, np.concatenate(sightings), strange
 
 
-def _acked(inserts: Iterable[Operation]) -> int:
-    return min((op.ret for op in inserts if op.type == "ok"), default=FOREVER)
+def _inserted(
+    inserts: Iterable[Sequence[Operation]],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """When each element was first asked for, first acknowledged, and whether all attempts failed."""
+    rows = []
+    for ops in inserts:
+        if len(ops) == 1:
+            (op,) = ops
+            rows.append((op.call, op.ret if op.type == "ok" else FOREVER, op.type == "fail"))
+        else:
+            acked = min((op.ret for op in ops if op.type == "ok"), default=FOREVER)
+            failed = all(op.type == "fail" for op in ops)
+            rows.append((min(op.call for op in ops), acked, failed))
+    asked, acked_at, fails = np.array(rows, dtype=np.int64).reshape(-1, 3).T
+    return asked, acked_at, fails.astype(np.bool_)

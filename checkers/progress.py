@@ -11,6 +11,8 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from ..harness.faults import FaultRecord, fault_records
 from ..harness.history import FOREVER, History, Operation
 from ..harness.verdict import Anomaly, Verdict
@@ -33,8 +35,7 @@ ADMITTING = {"lock": ("acquire",)}
 """By workload: the functions whose refusals are no answers but requests that go on waiting."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True, gc=False):
     """A main-phase operation with the time at which its client heard of it for the last time."""
 
     op: Operation
@@ -90,9 +91,11 @@ class ProgressChecker:
         last = int(history.time[-1])
         for op in history.operations():
             if op.phase in (None, "main"):
-                ended = int(history.time[op.end]) if op.end >= 0 else last
-                tries = 1 if op.end < 0 else history[op.end].attempts or 1
-                yield Attempt(op, ended, self._succeeded(op), tries)
+                if op.type != "info":
+                    ended = op.ret
+                else:
+                    ended = int(history.time[op.end]) if op.end >= 0 else last
+                yield Attempt(op, ended, self._succeeded(op), history.attempts(op.end))
 
     def _succeeded(self, op: Operation) -> bool:
         """A refusal is an answer, except from what admits: there somebody goes on waiting."""
@@ -166,8 +169,10 @@ def _blocked(attempts: Sequence[Attempt], clock: _Clock, threshold: int) -> Iter
     last_call = max(attempt.op.call for attempt in attempts)
     for attempt in attempts:
         op = attempt.op
+        if op.type != "info" or attempt.ended < last_call:
+            continue
         waited = clock.counted(op.call, attempt.ended)
-        if op.type == "info" and attempt.ended >= last_call and waited >= threshold:
+        if waited >= threshold:
             silence = Silence(op.call, attempt.ended, waited, (attempt,))
             who, how_long = f"process {op.process}", f"{span(waited)}, to the end"
             if attempt.tries >= ABORTS:

@@ -13,6 +13,8 @@ from collections.abc import Collection, Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from ..harness.errors import UsageError
 from ..harness.history import History, Operation
 from ..harness.verdict import Anomaly, Verdict, unknown
@@ -34,8 +36,7 @@ _WHY = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
+class Due(msgspec.Struct, frozen=True, gc=False):
     """The least version of a key that a session must see, by which guarantee, and its witnesses."""
 
     version: int

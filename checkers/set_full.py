@@ -11,9 +11,10 @@ from typing import Any
 
 from ..harness.errors import UsageError
 from ..harness.history import History, Operation
+from ..harness.interning import freeze_all
 from ..harness.verdict import Anomaly, Verdict, unknown
 from .findings import merged
-from .presence import Missing, Presence, Things, frozen, presence
+from .presence import Missing, Presence, Things, presence
 from .wording import counted, freeze, plain, show, span
 
 
@@ -62,11 +63,13 @@ def _sets(
     twice: list[tuple[Hashable, Operation]] = []
     for op in history.operations("add", "read"):
         name, value = (freeze(op.asked[0]), op.asked[1]) if keyed else (None, op.asked)
-        if op.f == "add":
-            sets.setdefault(name, Things()).insert(freeze(value), op)
-        elif op.type == "ok":
-            elements = _elements(op, keyed)
-            repeated = sets.setdefault(name, Things()).read(op, frozen(elements))
+        things = sets.get(name)
+        if things is None and (op.f == "add" or op.type == "ok"):
+            things = sets[name] = Things()
+        if things is not None and op.f == "add":
+            things.insert(freeze(value), op)
+        elif things is not None and op.type == "ok":
+            repeated = things.read(op, freeze_all(_elements(op, keyed)))
             twice += [(element, op) for element in repeated]
     return sets, twice
 

@@ -53,7 +53,10 @@ class StalenessChecker:
                 raise UsageError(
                     f"operation {op.index}: expected [key, value], not {show(op.value)}"
                 )
-            key = keys.setdefault(label(op.asked[0]), _Key(op.asked[0]))
+            name = label(op.asked[0])
+            key = keys.get(name)
+            if key is None:
+                key = keys[name] = _Key(op.asked[0])
             if op.f == "write":
                 key.writes.append(op)
             elif op.type == "ok":

@@ -93,6 +93,8 @@ def _overlapping(intervals: Sequence[tuple[int, int]]) -> int:
 
 def _ended(history: History, op: Operation) -> int:
     """When the client heard of it for the last time: an unknown outcome overlaps no more then."""
+    if op.type != "info":
+        return op.ret
     if op.end < 0:
         return op.call
     return int(history.time[op.end]) if history.time[op.end] >= 0 else op.end

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..harness.errors import UsageError
 from ..harness.history import History, Operation
+from ..harness.interning import freeze_all, vectors
 from ..harness.verdict import Anomaly, Verdict, unknown
 from .findings import merged
 from .presence import Missing, Presence, Things, presence
@@ -37,7 +38,7 @@ class UniqueChecker:
                 if op.type == "ok":
                     claims[key].append(op)
             elif op.type == "ok":
-                rows = [_pair(op, row) for row in _rows(op)]
+                rows = _rows(op)
                 things.read(op, rows)
                 _collect(double, op, rows)
         findings = [*_tell_successes(claims), *_tell_double(double), *_tell(presence(things))]
@@ -55,9 +56,12 @@ def _pair(op: Operation, value: Any) -> _Row:
     raise UsageError(f"operation {op.index}: expected [key, owner], not {show(value)}")
 
 
-def _rows(op: Operation) -> list[Any]:
+def _rows(op: Operation) -> list[_Row]:
     if isinstance(op.value, list | tuple):
-        return list(op.value)
+        if not vectors(op.value, 2):
+            return [_pair(op, row) for row in op.value]
+        keys = freeze_all([key for key, _ in op.value])
+        return list(zip(keys, freeze_all([owner for _, owner in op.value]), strict=True))
     raise UsageError(f"operation {op.index}: expected a list of claims, not {show(op.value)}")
 
 
@@ -81,13 +85,14 @@ def _tell_successes(claims: dict[Hashable, list[Operation]]) -> Iterator[Anomaly
 
 def _collect(double: dict[Hashable, _Double], read: Operation, rows: list[_Row]) -> None:
     """Note the names that this read showed more than one row of."""
+    if len(dict(rows)) == len(rows):
+        return
     owners: defaultdict[Hashable, list[Hashable]] = defaultdict(list)
     for key, owner in rows:
         owners[key].append(owner)
-    if len(owners) < len(rows):
-        for key, some in owners.items():
-            if len(some) > 1:
-                double.setdefault(key, (read, some))
+    for key, some in owners.items():
+        if len(some) > 1:
+            double.setdefault(key, (read, some))
 
 
 def _tell_double(double: dict[Hashable, _Double]) -> Iterator[Anomaly]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
+
+from ..harness.interning import freeze as freeze
 
 SECOND = 1_000_000_000
 _MILLISECOND = 1_000_000
@@ -28,10 +30,12 @@ def counted(number: int, noun: str) -> str:
 
 def label(value: Any) -> str:
     """A key as JSON's objects know it, so that 1 and "1" are one key."""
+    if isinstance(value, str):
+        return value
     if value is None:
         return "nil"
     try:
-        return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+        return msgspec.json.encode(value).decode()
     except (TypeError, ValueError, msgspec.MsgspecError):
         return repr(value)
 
@@ -53,19 +57,6 @@ def either(values: Iterable[Any], *, most: int = 5) -> str:
 def capital(sentence: str) -> str:
     """The sentence with a capital first letter, the rest untouched."""
     return sentence[:1].upper() + sentence[1:]
-
-
-def freeze(value: Any) -> Hashable:
-    """A JSON value as a hashable one; equal values freeze to equal ones."""
-    if isinstance(value, list | tuple):
-        return tuple(map(freeze, value))
-    if isinstance(value, dict):
-        # Tagged, so that a map never equals the list of its pairs.
-        return ("map", frozenset((freeze(k), freeze(v)) for k, v in value.items()))
-    if isinstance(value, set | frozenset):
-        return ("set", frozenset(map(freeze, value)))
-    frozen: Hashable = value
-    return frozen
 
 
 def plain(value: Any) -> Any:

@@ -6,7 +6,8 @@ and a history that does not pair is refused. Files are read and written in `form
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Final, Literal
@@ -58,7 +59,7 @@ class Op(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ext: dict[str, Any] | None = None
 
 
-class Operation(msgspec.Struct, frozen=True, kw_only=True):
+class Operation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An invocation together with its completion, as checkers want it.
 
     `ret` is `FOREVER` unless the operation is `ok` or `fail`. `value` is the completion's where
@@ -203,34 +204,48 @@ class History:
             codes = [i for i, name in enumerate(self.functions) if name in functions]
             chosen = np.isin(table.f, codes)
             columns = tuple(column[chosen] for column in columns)
-        return self._each(zip(*(column.tolist() for column in columns), strict=True))
+        return self._each(*(column.tolist() for column in columns))
 
-    def _each(self, rows: Iterable[tuple[int, ...]]) -> Iterator[Operation]:
-        """Operations from rows of numbers: much faster than one by one from the columns."""
-        said, names = self._values, self.functions
-        results, errors = self._sparse["result"].get, self._sparse["error"].get
-        phases, exts = self._sparse["phase"].get, self._sparse["ext"].get
-        for index, end, process, kind, f, call, ret in rows:
-            asked = said[index]
+    def _each(self, index: list[int], end: list[int], *numbers: list[int]) -> Iterator[Operation]:
+        """Operations from columns of numbers: much faster than one by one."""
+        names, value = self.functions, self._values.__getitem__
+        words = (map(value, index), map(value, end), self.results(end), self._told("error", end))
+        more = (self._told("phase", index), self._told("ext", end), self._told("ext", index))
+        rows = zip(index, end, *numbers, *words, *more, strict=False)
+        for at, until, process, kind, f, call, ret, asked, said, result, error, phase, *ext in rows:
             yield Operation(
-                index=index,
-                end=end,
+                index=at,
+                end=until,
                 process=process,
-                type=TYPES[kind],  # type: ignore[arg-type]
+                type=TYPES[kind],
                 f=names[f],
                 asked=asked,
-                value=asked if kind == INFO else said[end],
-                result=results(end),
-                error=errors(end),
+                value=asked if kind == INFO else said,
+                result=result,
+                error=error,
                 call=call,
                 ret=ret,
-                phase=phases(index),
-                ext=exts(end) or exts(index) or _NOTHING,
+                phase=phase,
+                ext=ext[0] or ext[1] or _NOTHING,
             )
+
+    def _told(self, name: str, indices: Iterable[int]) -> Iterator[Any]:
+        """What these events told besides their values, without end where no event told any."""
+        column = self._sparse[name]
+        return map(column.get, indices) if column else repeat(None)
 
     def values(self, indices: Iterable[int]) -> list[Any]:
         """The values of these events."""
         return list(map(self._values.__getitem__, indices))
+
+    def results(self, indices: Sequence[int]) -> list[Any]:
+        """What these events answered besides their values; -1 stands for no event."""
+        told = self._sparse["result"]
+        return list(map(told.get, indices)) if told else [None] * len(indices)
+
+    def attempts(self, index: int) -> int:
+        """How many tries this event ended; 1 where nobody counted."""
+        return self._sparse["attempts"].get(index) or 1
 
     @property
     def table(self) -> Operations:

@@ -17,9 +17,10 @@ import numpy.typing as npt
 
 from ...harness.columns import FAIL, INFO, OK
 from ...harness.history import History, Operation
+from ...harness.interning import interned
 from ..models.keyed import no_such_function, split_key
-from ..models.registers import UNSEEN, Register, looks_keyed, pair, pairs
-from ..wording import freeze
+from ..models.registers import UNSEEN, Register, pair, pairs
+from ..patterns.placing import DENSE
 from .kernels import ANY, I64
 from .problem import Problem
 from .steps import Assignments
@@ -32,7 +33,6 @@ CROWD = 12
 """More operations than this in flight at once are a crowd."""
 
 _KINDS = {"read": READ, "write": WRITE, "cas": CAS}
-_PLAIN = {int, str, bool, float, type(None)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +73,15 @@ class Rows:
     def among(self, wanted: Flags, found: I64, rows: Flags, values: I64) -> Flags:
         """Whether the value of each row wanted is, at its key, one of the values of other rows."""
         many = len(self.values)
-        have = np.unique(self.key[rows] * many + values[rows])
+        have = self.key[rows] * many + values[rows]
+        asked = self.key[wanted] * many + found[wanted]
         answer = np.zeros(len(self.key), dtype=np.bool_)
-        answer[wanted] = np.isin(self.key[wanted] * many + found[wanted], have)
+        if many * len(self.keys) <= DENSE * len(self.key) + 1024:
+            known = np.zeros(many * len(self.keys), dtype=np.bool_)
+            known[have] = True
+            answer[wanted] = known[asked]
+        else:
+            answer[wanted] = np.isin(asked, have)
         return answer
 
     def operation(self, history: History, row: int) -> Operation:
@@ -136,24 +142,27 @@ def _keys(
     # A completion that did not succeed says nothing new, and may not even repeat what was asked.
     ok = table.type[rows] == OK
     said = history.values(np.where(ok, table.end[rows], table.index[rows]).tolist())
+    split = keyed is not False and bool(said) and pairs(said)
     if keyed is None:
-        keyed = looks_keyed(said, [said[i] for i in np.flatnonzero(kind == CAS).tolist()])
+        keyed = split and pairs([said[i][1] for i in np.flatnonzero(kind == CAS).tolist()])
     if not keyed:
-        # A bare read whose completion has no value did not tell what it read (as in Knossos).
-        mute = {i for i in np.flatnonzero((kind == READ) & ok).tolist() if said[i] is None}
+        # In others' recordings a bare read whose completion has no value did not tell what it
+        # read (as in Knossos); in ours it read nil.
+        reads = np.flatnonzero((kind == READ) & ok).tolist() if history.meta.get("outside") else []
+        mute = {i for i in reads if said[i] is None}
         if mute:
             rows = np.delete(rows, sorted(mute))
             said = [value for i, value in enumerate(said) if i not in mute]
         keys: list[Hashable] = [None] if said else []
         return rows, np.zeros(len(rows), dtype=np.int64), keys, said
-    if not pairs(said):
+    if not split:
         asked = history.values(table.index[rows].tolist())
         said = [
             split_key(int(i), asked, value)
             for i, asked, value in zip(table.index[rows], asked, said, strict=True)
         ]
-    key, keys = numbered([value[0] for value in said])
-    return rows, key, keys, [value[1] for value in said]
+    key = interned([value[0] for value in said])
+    return rows, key.of, key.values, [value[1] for value in said]
 
 
 def _numbers(
@@ -168,8 +177,9 @@ def _numbers(
         ]
     for i, (old, _) in zip(swaps.tolist(), asked, strict=True):
         said[i] = old
-    numbers, values = numbered([*said, *(new for _, new in asked)])
-    at = {value: number for number, value in enumerate(values)}.get(initial)
+    named = interned([*said, *(new for _, new in asked)])
+    numbers, values = named.of, named.values
+    at = values.index(initial) if initial in values else None
     first = numbers[: len(said)]
     sees, leaves = (np.where(kind != w, first, ANY) for w in (WRITE, READ))
     leaves[swaps] = numbers[len(said) :]
@@ -183,16 +193,6 @@ def _numbers(
         swap[at + 1], swap[last + 1] = last, at
         sees, leaves = swap[sees + 1], swap[leaves + 1]
     return sees, leaves, values
-
-
-def numbered(values: list[Any]) -> tuple[I64, list[Hashable]]:
-    """A number for each value, equal ones alike, in the order of first appearance; and which."""
-    if not set(map(type, values)) <= _PLAIN:
-        values = list(map(freeze, values))
-    known: dict[Hashable, int] = dict.fromkeys(values, 0)
-    for number, value in enumerate(known):
-        known[value] = number
-    return np.fromiter(map(known.__getitem__, values), np.int64, len(values)), list(known)
 
 
 # --- what can be said of them --------------------------------------------------------------------

@@ -18,6 +18,7 @@ from ...harness.history import History, Operation
 from ...harness.protocols import Model
 from ..patterns import choose
 from ..patterns.decision import Decision
+from ..patterns.said import said_by
 from .kernels import I64
 from .operations import stepped
 from .problem import Problem
@@ -113,7 +114,7 @@ class Objects:
         return sum(op.type != "info" for op in self.operations)
 
     def decide(self) -> Decision | None:
-        return choose.decide(self.model, self.operations, self.key)
+        return choose.decide(self.model, said_by(self.operations), self.key)
 
     def only(self, rows: I64) -> Objects:
         kept = [self.operations[row] for row in rows.tolist()]

@@ -228,14 +228,20 @@ def _refused(operation: Operation) -> bool:
 
 def _elements(operation: Operation) -> frozenset[Hashable]:
     """The elements that a whole read saw."""
-    value: Any = operation.value
+    elements = shown_elements(operation.value)
+    if elements is None:
+        raise UsageError(
+            f"operation {operation.index}: a read of a set carries its elements, "
+            f"not {operation.value!r}"
+        )
+    return elements
+
+
+def shown_elements(value: Any) -> frozenset[Hashable] | None:
+    """The elements in a frozen list or set; None if it is neither."""
     if isinstance(value, tuple) and len(value) == 2 and value[0] == "set":
         value = value[1]  # a set, frozen
-    if not isinstance(value, tuple | frozenset):
-        raise UsageError(
-            f"operation {operation.index}: a read of a set carries its elements, not {value!r}"
-        )
-    return frozenset(value)
+    return frozenset(value) if isinstance(value, tuple | frozenset) else None
 
 
 def _element(operation: Operation) -> Hashable:
@@ -249,11 +255,13 @@ def _element(operation: Operation) -> Hashable:
 
 def _contained(operation: Operation) -> bool:
     """What `contains` answered: its result, the second of its value, or that it was refused."""
-    if operation.type == "fail":
-        return False
-    value: Any = operation.value
-    if isinstance(operation.result, bool):
-        return operation.result
+    return operation.type != "fail" and contained(operation.result, operation.value)
+
+
+def contained(result: Any, value: Any) -> bool:
+    """What a `contains` that was not refused answered."""
+    if isinstance(result, bool):
+        return result
     if is_pair(value) and isinstance(value[1], bool):
         return bool(value[1])
     return True

@@ -149,11 +149,14 @@ def _token(operation: Operation) -> Any:
     """The token of an acquire: its result, or the value where the invocation had none."""
     if operation.f != "acquire" or operation.type != "ok":
         return None
-    token = operation.result
-    if token is None and operation.value != operation.asked:
-        token = operation.value
+    token = token_told(operation.asked, operation.value, operation.result)
     if token is not None and not isinstance(token, int | float):
         raise UsageError(
             f"operation {operation.index}: the tokens of a fenced-mutex are numbers, not {token!r}"
         )
     return token
+
+
+def token_told(asked: Any, value: Any, result: Any) -> Any:
+    """What an acquire that succeeded told of its token."""
+    return value if result is None and value != asked else result

@@ -9,6 +9,7 @@ import msgspec
 
 from ...harness.errors import UsageError
 from ...harness.history import Operation
+from ...harness.interning import vectors
 from ..wording import freeze, label, plain, show
 from .keyed import Group, Keyed, is_pair
 
@@ -175,7 +176,7 @@ def looks_keyed(values: Sequence[Any], swaps: Sequence[Any]) -> bool:
 
 def pairs(values: Sequence[Any]) -> bool:
     """Whether all of them are vectors of two."""
-    return set(map(type, values)) <= {list, tuple} and set(map(len, values)) <= {2}
+    return vectors(values, 2)
 
 
 def pair(index: int, value: Any) -> tuple[Any, Any]:

@@ -6,12 +6,14 @@ otherwise. Values become numbers here; what each operation says is what its mode
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Mapping
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
-from ...harness.history import Operation
+from ...harness.history import History
+from ...harness.interning import Numbers, interned
 from ..models import (
     FencedMutex,
     FifoQueue,
@@ -23,8 +25,11 @@ from ..models import (
     Stack,
     UnorderedQueue,
 )
+from ..models.collections import contained, shown_elements
+from ..models.keyed import Keyed, Named, is_pair
+from ..models.locks import token_told
 from .bag import unordered_queue
-from .decision import FOREVER, LOWEST, Column, Decision, undecided
+from .decision import LOWEST, Column, Decision, Mask, undecided
 from .elements import ABSENT, INSERT, PRESENT, REMOVE, elements
 from .growing import growing_set
 from .lifetimes import EMPTY, PUT, TAKE
@@ -32,10 +37,9 @@ from .locks import ACQUIRE, RELEASE, mutex, semaphore
 from .priority import priority_queue
 from .queue import fifo_queue
 from .register import READ, register
+from .said import Said, said_in
 from .stack import stack
 from .tokens import fenced_mutex
-
-Operations = Sequence[Operation]
 
 
 def registers(
@@ -55,77 +59,111 @@ def registers(
     )
 
 
-def decide(model: object, operations: Operations, key: Column) -> Decision | None:
-    """Decide what a model's `partition` gave: operations, and the number of each one's part.
+def decide(model: object, said: Said, key: Column) -> Decision | None:
+    """Decide what operations said, with the number of each one's object.
 
     None: no pattern check is for this model, or for these operations. Rows of the decision are
-    places in `operations`.
+    places in the columns.
     """
     check = _CHECKS.get(type(model))
-    return None if check is None else check(model, operations, key)
+    return None if check is None else check(model, said, key)
 
 
-def _times(operations: Operations) -> tuple[Column, Column]:
-    """Call and return; what crashed never returned."""
-    call = np.array([op.call for op in operations], dtype=np.int64)
-    ret = np.array([FOREVER if op.type == "info" else op.ret for op in operations], dtype=np.int64)
-    return call, ret
+def legal(history: History, model: object) -> int:
+    """How many operations were judged where patterns find all of a history legal, else 0.
+
+    Straight from the history's columns; values carry no keys.
+    """
+    if type(model) not in _CHECKS or not isinstance(model, Keyed):
+        return 0
+    functions = [name for name in model.functions if name != "drain"]
+    said = said_in(history, functions, model.refusals)
+    if said is None:
+        return 0
+    named = isinstance(model, Named)
+    key = interned(said.asked).of if named else np.zeros(len(said), dtype=np.int64)
+    decision = decide(model, said, key)
+    return int((~said.crashed).sum()) if decision is not None and decision.legal else 0
 
 
-def _numbers(values: Iterable[Hashable]) -> Column:
-    """Equal values alike, from 0."""
-    known: dict[Hashable, int] = {}
-    return np.array([known.setdefault(value, len(known)) for value in values], dtype=np.int64)
+def _paired(key: Column, number: Column) -> Column:
+    """A number for each pair, in the order of first appearance."""
+    if not key.any():
+        return number
+    pairs = key * (number.max(initial=0) + 1) + number
+    _, first, place = np.unique(pairs, return_index=True, return_inverse=True)
+    rank = np.empty_like(first)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return rank[place.reshape(-1)]
 
 
-def _ordered(values: Sequence[Any]) -> Column | None:
+def _ordered(numbers: Numbers) -> Column | None:
     """Numbers in the order of the values, None (the value) as 0; None if they do not compare."""
+    named: Any = [(value, i) for i, value in enumerate(numbers.values) if value is not None]
     try:
-        known = {value: i for i, value in enumerate(sorted({v for v in values if v is not None}))}
+        named.sort()
     except TypeError:
         return None
-    return np.array([0 if v is None else known[v] for v in values], dtype=np.int64)
+    rank = np.zeros(len(numbers.values), dtype=np.int64)
+    rank[[i for _, i in named]] = np.arange(len(named))
+    return rank[numbers.of]
 
 
 # --- sets ----------------------------------------------------------------------------------------
 
 
-def _set(model: Set, operations: Operations, key: Column) -> Decision | None:
+def _set(model: Set, said: Said, key: Column) -> Decision | None:
     if model.initial:
         return None
-    said: list[Any] = [model.signature(op) for op in operations]
-    if any(op.f == "read" for op in operations):
-        growing = all(op.f == "read" or (op.f == "add" and op.type != "fail") for op in operations)
-        return _each(operations, key, lambda rows: _growing(operations, said, rows)) if growing else None  # fmt: skip
-    kinds = [_saw(f, kind, answer) for f, kind, _, answer in said]
-    names = _numbers(zip(key.tolist(), (element for _, _, element, _ in said), strict=True))
-    return elements(*_times(operations), np.array(kinds, dtype=np.int64), names, blind=True)
+    reads, adds = said.does("read"), said.does("add")
+    if reads.any():
+        if not (reads | (adds & ~said.failed)).all():
+            return None
+        shown = {row: _shown(said, row) for row in np.flatnonzero(reads).tolist()}
+        if None in shown.values():
+            return None
+        return _each(key, lambda rows: _growing(said, shown, rows[reads[rows]], rows[adds[rows]]))
+    kinds, element = _asked_of_elements(said, adds, said.does("contains"))
+    names = _paired(key, interned(element).of)
+    return elements(said.call, said.ret, kinds, names, blind=True)
 
 
-def _saw(f: str, kind: str, answer: bool) -> int:
-    """What an operation on one element did or saw."""
-    if f == "contains":
-        return PRESENT if answer else ABSENT
-    if f == "add":
-        return PRESENT if kind == "fail" else INSERT
-    return ABSENT if kind == "fail" else REMOVE
+def _asked_of_elements(said: Said, adds: Mask, looks: Mask) -> tuple[Column, list[Any]]:
+    """What each operation on one element did or saw, and of which one."""
+    element: list[Any] = list(said.asked)
+    there = np.zeros(len(said), dtype=np.bool_)
+    for row in np.flatnonzero(looks).tolist():
+        if is_pair(element[row]) and element[row][1] is None:
+            element[row] = element[row][0]
+        there[row] = contained(said.result[row], said.value[row])
+    seen = np.where(there & ~said.failed, PRESENT, ABSENT)
+    added = np.where(said.failed, PRESENT, INSERT)
+    removed = np.where(said.failed, ABSENT, REMOVE)
+    return np.where(looks, seen, np.where(adds, added, removed)), element
 
 
-def _growing(operations: Operations, said: Sequence[Any], rows: Column) -> Decision:
-    adds = [row for row in rows.tolist() if operations[row].f == "add"]
-    reads = [row for row in rows.tolist() if operations[row].f == "read"]
-    contents: list[list[Hashable]] = [list(said[row][2] or ()) for row in reads]
-    numbers = _numbers(
-        [*(said[row][2] for row in adds), *(element for shown in contents for element in shown)]
-    )
+def _shown(said: Said, row: int) -> frozenset[Hashable] | None:
+    """The elements that a read showed; None where they are none, which the search tells of."""
+    return frozenset() if said.crashed[row] else shown_elements(said.value[row])
+
+
+def _growing(
+    said: Said, shown: Mapping[int, frozenset[Hashable] | None], reads: Column, adds: Column
+) -> Decision:
+    contents = [list(shown[row] or ()) for row in reads.tolist()]
+    numbers = interned(
+        [*(said.asked[row] for row in adds.tolist()), *chain.from_iterable(contents)]
+    ).of
     decision = growing_set(
-        *_times([operations[row] for row in adds]),
+        said.call[adds],
+        said.ret[adds],
         numbers[: len(adds)],
-        *_times([operations[row] for row in reads]),
+        said.call[reads],
+        said.ret[reads],
         np.cumsum([0, *map(len, contents)], dtype=np.int64),
         numbers[len(adds) :],
     )
-    return _moved(decision, np.array(adds + reads, dtype=np.int64))
+    return _moved(decision, np.concatenate((adds, reads)))
 
 
 # --- queues and stacks -----------------------------------------------------------------------------
@@ -133,77 +171,77 @@ def _growing(operations: Operations, said: Sequence[Any], rows: Column) -> Decis
 
 def _box(
     decider: Callable[[Column, Column, Column, Column], Decision],
-) -> Callable[[Any, Operations, Column], Decision | None]:
-    def check(model: FifoQueue, operations: Operations, key: Column) -> Decision | None:
-        kinds, values = _moves(model, operations)
+) -> Callable[[Any, Said, Column], Decision | None]:
+    def check(model: FifoQueue, said: Said, key: Column) -> Decision | None:
+        kinds, values = _moves(model, said)
+        numbers = values.of
         if isinstance(model, PriorityQueue):
-            numbers = _ordered(values)
-            if numbers is None:
+            ordered = _ordered(values)
+            if ordered is None:
                 return None
-            numbers = numbers.max(initial=0) - numbers if model.smallest else numbers
+            numbers = ordered.max(initial=0) - ordered if model.smallest else ordered
         elif isinstance(model, UnorderedQueue) and not (kinds == EMPTY).any():
             # Nothing ties its values together, nor those of different parts.
-            numbers = _numbers(zip(key.tolist(), values, strict=True))
+            numbers = _paired(key, values.of)
             key = np.zeros(len(key), dtype=np.int64)
-        else:
-            numbers = _numbers(values)
-        call, ret = _times(operations)
 
         def judge(rows: Column) -> Decision:
-            decision = decider(call[rows], ret[rows], kinds[rows], numbers[rows])
+            decision = decider(said.call[rows], said.ret[rows], kinds[rows], numbers[rows])
             return _moved(decision, rows)
 
-        return _each(operations, key, judge)
+        return _each(key, judge)
 
     return check
 
 
-def _moves(model: FifoQueue, operations: Operations) -> tuple[Column, list[Any]]:
+def _moves(model: FifoQueue, said: Said) -> tuple[Column, Numbers]:
     """Whether each operation put, took or found nothing, and the value."""
-    kinds: list[int] = []
-    values: list[Any] = []
-    for op in operations:
-        said: Any = model.signature(op)
-        values.append(said[-1])
-        if op.f == model.puts:
-            kinds.append(PUT)
-        else:
-            kinds.append(EMPTY if said[-1] is None and op.type != "info" else TAKE)
-    return np.array(kinds, dtype=np.int64), values
+    puts = said.does(model.puts)
+    silent = said.failed | said.crashed
+    values = interned(
+        [
+            asked if put else None if unheard else result if value is None else value
+            for put, unheard, asked, value, result in zip(
+                puts.tolist(), silent.tolist(), said.asked, said.value, said.result, strict=True
+            )
+        ]
+    )
+    nothing = values.values.index(None) if None in values.values else -1
+    found_nothing = (values.of == nothing) & ~said.crashed
+    return np.where(puts, PUT, np.where(found_nothing, EMPTY, TAKE)), values
 
 
 # --- locks ---------------------------------------------------------------------------------------
 
 
-def _turns(operations: Operations) -> tuple[Column, Column, Column, Column] | None:
+def _turns(said: Said) -> tuple[Column, Column, Column, Column] | None:
     """Times, kinds and processes; None where refusals count."""
-    if any(op.type == "fail" for op in operations):
+    if said.failed.any():
         return None
-    kinds = [ACQUIRE if op.f == "acquire" else RELEASE for op in operations]
-    processes = [op.process for op in operations]
-    return (
-        *_times(operations),
-        np.array(kinds, dtype=np.int64),
-        np.array(processes, dtype=np.int64),
-    )
+    kinds = np.where(said.does("acquire"), ACQUIRE, RELEASE)
+    return said.call, said.ret, kinds, said.process
 
 
-def _mutex(model: Mutex, operations: Operations, key: Column) -> Decision | None:
-    turns = _turns(operations)
+def _mutex(model: Mutex, said: Said, key: Column) -> Decision | None:
+    turns = _turns(said)
     return turns and mutex(*turns, key=key, owned=isinstance(model, OwnerMutex))
 
 
-def _semaphore(model: Semaphore, operations: Operations, key: Column) -> Decision | None:
-    turns = _turns(operations)
+def _semaphore(model: Semaphore, said: Said, key: Column) -> Decision | None:
+    turns = _turns(said)
     return turns and semaphore(*turns, model.k, key=key)
 
 
-def _fenced(model: FencedMutex, operations: Operations, key: Column) -> Decision | None:
-    turns = _turns(operations)
-    said: list[Any] = [model.signature(op) for op in operations]
-    tokens = [token for _, _, token in said]
-    numbers = _ordered(tokens)
-    if turns is None or numbers is None:
+def _fenced(model: FencedMutex, said: Said, key: Column) -> Decision | None:
+    turns = _turns(said)
+    told = (said.does("acquire") & ~said.crashed & ~said.failed).tolist()
+    tokens: list[Any] = [
+        token_told(*answer) if known else None
+        for known, *answer in zip(told, said.asked, said.value, said.result, strict=True)
+    ]
+    numbers = _ordered(interned(tokens))
+    numeric = all(token is None or isinstance(token, int | float) for token in tokens)
+    if turns is None or numbers is None or not numeric:
         return None
     silent = np.array([token is None for token in tokens], dtype=np.bool_)
     return fenced_mutex(*turns, np.where(silent, LOWEST, numbers), key=key)
@@ -212,7 +250,7 @@ def _fenced(model: FencedMutex, operations: Operations, key: Column) -> Decision
 # --- several objects -----------------------------------------------------------------------------
 
 
-def _each(operations: Operations, key: Column, judge: Callable[[Column], Decision]) -> Decision:
+def _each(key: Column, judge: Callable[[Column], Decision]) -> Decision:
     """Decide the parts one by one, up to the first illegal one."""
     order = np.argsort(key, kind="stable")
     cuts = np.flatnonzero(np.diff(key[order])) + 1
@@ -235,7 +273,7 @@ def _moved(decision: Decision, rows: Column) -> Decision:
     )
 
 
-_CHECKS: dict[type, Callable[[Any, Operations, Column], Decision | None]] = {
+_CHECKS: dict[type, Callable[[Any, Said, Column], Decision | None]] = {
     Set: _set,
     FifoQueue: _box(fifo_queue),
     UnorderedQueue: _box(unordered_queue),

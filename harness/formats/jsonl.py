@@ -6,16 +6,15 @@ column and the text around.
 
 from __future__ import annotations
 
-import gc
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
+from ..collecting import undisturbed
 from ..errors import MalformedHistory
 from ..history import History, Op
 
@@ -125,18 +124,6 @@ def json_error(error: Exception, data: bytes, *, source: str, line: int = 1) -> 
         if place or at
         else None,
     )
-
-
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """Keep the garbage collector from walking millions of new values that all stay."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 # --- one chunk, one line --------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from ..collecting import undisturbed
 from ..errors import MalformedHistory
 from ..history import History, Op
 from . import awdit, edn, edn_plain, elle_cli, jsonl, rows
@@ -74,7 +75,7 @@ def read(data: bytes, *, source: str, tick: Tick | None = None) -> Recorded:
         if tick is not None:
             tick(min(done, total), total)
 
-    with jsonl.undisturbed():
+    with undisturbed():
         events, lines = _READERS[kind](data, source, told)
     if lines is None:
         history = History(events, source=source)
