@@ -137,13 +137,21 @@ class BankChecker:
             yield _tell_total(wrong, total, book)
 
     def _unsettled(self, book: _Book) -> Iterator[Anomaly]:
-        """The last read at rest, where some account lacks what acknowledged transfers left it."""
+        """The last read at rest, where some account lacks what acknowledged transfers left it.
+
+        Of several at one instant none is the last: each has to be right.
+        """
         settled = max((t.op.ret for t in book.transfers if t.op.type == "ok"), default=-1)
         rest = [read for read in book.reads if read.op.call > settled]
         if self._initial is None or not rest:
             return
-        read = rest[-1]
-        off = dict(_differences(self._initial, book.transfers, read))
+        latest = max(read.op.call for read in rest)
+        told = [
+            (dict(_differences(self._initial, book.transfers, read)), read)
+            for read in rest
+            if read.op.call == latest
+        ]
+        off, read = max(told, key=lambda each: len(each[0]))
         if off:
             yield _tell_unsettled(off, read, book.transfers)
 

@@ -46,7 +46,9 @@ def _micro_operations(value: Any) -> str:
     if not isinstance(value, list) or not value:
         return ""
     for mop in value:
-        if not isinstance(mop, list) or len(mop) != 3 or mop[0] not in _MICRO:
+        if not isinstance(mop, list) or len(mop) != 3:
+            return ""
+        if not isinstance(mop[0], str) or mop[0] not in _MICRO:
             return ""
     mops = (f"[:{f} {_value(key)} {_value(item)}]" for f, key, item in value)
     return f"[{' '.join(mops)}]"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cache
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 from dokkaebi.checkers.models import Set, UnorderedQueue
@@ -106,12 +106,13 @@ def bank_holds(history: History, opening: dict[str, int]) -> bool:
             return False
     done = [op for op in transfers if op.type == "ok"]
     rest = [read for read in reads if all(op.ret < read.call for op in done)]
-    for account in opening if rest else ():
+    latest = [read for read in rest if read.call == max(each.call for each in rest)]
+    for read, account in product(latest, opening):
         opened = [
-            effect(op, account) for op in transfers if op.type == "info" and op.call <= rest[-1].ret
+            effect(op, account) for op in transfers if op.type == "info" and op.call <= read.ret
         ]
         expected = opening[account] + sum(effect(op, account) for op in done)
-        if rest[-1].value[account] - expected not in subsets(opened):
+        if read.value[account] - expected not in subsets(opened):
             return False
     return True
 
