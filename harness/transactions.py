@@ -84,7 +84,7 @@ def transactions(history: History, *, lists: bool | None = None) -> Transactions
     not a list of micro-operations, and `UsageError` where lists and registers are mixed.
     """
     table = history.table
-    rows, spoken = _spoken(history)
+    rows, asked, spoken = _spoken(history)
     if lists is None:
         lists = _lists(spoken)
     known = table.type[rows] == OK
@@ -98,6 +98,12 @@ def transactions(history: History, *, lists: bool | None = None) -> Transactions
         at = len(offset) - 1
         _refuse(int(index[at]), spoken[at], lists)
         raise
+    for at, (question, answer) in enumerate(zip(asked, spoken, strict=True)):
+        if question is not answer and not _answers(question, answer):
+            raise MalformedHistory(
+                f"operation {int(index[at])}: an answer repeats what was asked, with what was read "
+                f"filled in; asked was {_short(question)}, answered {_short(answer)}"
+            )
     phases = history._sparse["phase"]
     final = np.zeros(len(history), dtype=np.bool_)
     final[[i for i, phase in phases.items() if phase == "final"]] = True
@@ -114,19 +120,38 @@ def transactions(history: History, *, lists: bool | None = None) -> Transactions
     )
 
 
-def _spoken(history: History) -> tuple[npt.NDArray[np.int64], list[Any]]:
-    """The rows of the table that are transactions, and the value of each: as answered, if it was."""
+def _spoken(history: History) -> tuple[npt.NDArray[np.int64], list[Any], list[Any]]:
+    """(the rows of the table that are transactions, what each asked, the same as answered).
+
+    Where nothing was answered, or nothing is known of the question, the last two are one.
+    """
     table = history.table
     said = history._values
     certain = {i for i, name in enumerate(history.functions) if name == "txn"}
     rows: list[int] = []
+    asked: list[Any] = []
     spoken: list[Any] = []
     columns = (table.index.tolist(), table.end.tolist(), table.type.tolist(), table.f.tolist())
     for row, (start, end, kind, f) in enumerate(zip(*columns, strict=True)):
         if f in certain or _looks_like_one(said[start]):
             rows.append(row)
             spoken.append(said[end] if kind == OK else said[start])
-    return np.array(rows, dtype=np.int64), spoken
+            asked.append(spoken[-1] if said[start] is None else said[start])
+    return np.array(rows, dtype=np.int64), asked, spoken
+
+
+def _answers(asked: Any, said: Any) -> bool:
+    """Whether an answer has the steps that were asked for, with only what was read filled in."""
+    if not isinstance(asked, list | tuple) or len(asked) != len(said):
+        return False
+    for one, two in zip(asked, said, strict=True):
+        if one is two:
+            continue
+        if not _shaped(one) or one[0] != two[0] or one[1] != two[1]:
+            return False
+        if one[2] != two[2] and one[0] != "r":
+            return False
+    return True
 
 
 def _looks_like_one(value: Any) -> bool:

@@ -163,3 +163,21 @@ def test_keys_and_values_may_be_lists_and_maps():
     txns = transactions(History(ops))
     assert back(txns) == [mops]
     assert len(txns.keys) == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered"),
+    [
+        ([["append", "x", 1]], [["append", "x", 2]]),
+        ([["append", "x", 1]], [["append", "x", 1], ["append", "x", 2]]),
+        ([["append", "x", 1], ["append", "x", 2]], [["append", "x", 1]]),
+        ([["r", "x", None]], [["r", "y", [1]]]),
+    ],
+)
+def test_an_answer_to_another_question_is_refused(asked, answered):
+    events = [
+        Op(process=0, type="invoke", f="txn", value=asked),
+        Op(process=0, type="ok", f="txn", value=answered),
+    ]
+    with pytest.raises(MalformedHistory, match="operation 0: an answer repeats what was asked"):
+        transactions(History(events))
