@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from ..harness.errors import UsageError
 from ..harness.history import History, Operation
 from ..harness.verdict import Anomaly, Verdict, unknown
 from .findings import merged
@@ -97,6 +98,8 @@ class BankChecker:
                 book.transfers.append(_transfer(op))
             elif op.type == "ok":
                 balances = self._balances(op.value)
+                if balances is None and self._initial is None:
+                    _refuse_decimals(op)
                 if balances is None:
                     book.strange.append((op, self._nonsense(op.value)))
                 else:
@@ -156,10 +159,20 @@ class BankChecker:
             yield _tell_unsettled(off, read, book.transfers)
 
 
+def _refuse_decimals(op: Operation) -> None:
+    """A bank of others' that counts in fractions is beyond this checker, and is not to be accused."""
+    for name, balance in op.value.items() if isinstance(op.value, dict) else ():
+        if isinstance(balance, float):
+            raise UsageError(
+                f"operation {op.index}: a balance is a whole number, not {show(balance)} "
+                f"(account {show(name)}); count in the smallest unit"
+            )
+
+
 def _transfer(op: Operation) -> Transfer:
     asked = op.asked
     if not isinstance(asked, dict) or type(asked.get("amount")) is not int:
-        raise ValueError(
+        raise UsageError(
             f"operation {op.index}: a transfer reads {{from, to, amount}} with an integer amount, "
             f"not {show(asked)}"
         )

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..harness.errors import UsageError
 from ..harness.history import History, Operation
 from ..harness.verdict import Anomaly, Verdict, unknown
 from .counting import Add, Clash, Key, Read, answer, bounded, clashing, complete, gap, integral
@@ -89,7 +90,7 @@ def _split(op: Operation) -> tuple[str, Any]:
 
 def _whole(op: Operation, amount: Any) -> int:
     if type(amount) is not int:
-        raise ValueError(f"operation {op.index}: an add takes an integer, not {amount!r}")
+        raise UsageError(f"operation {op.index}: an add takes an integer, not {amount!r}")
     return amount
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
+from ..harness.errors import UsageError
 from ..harness.history import TYPES, History, Operation
 from .wording import SECOND, freeze
 
@@ -53,7 +54,7 @@ def definite_holds(
     the lease window is the hold.
     """
     if lease is not None and len(history) and history.time[0] < 0:
-        raise ValueError("a history without times says nothing about leases that run out")
+        raise UsageError("a history without times says nothing about leases that run out")
     last = _last_events(history)
     ends: dict[int, tuple[int, int | None]] = {}
     under_way: defaultdict[tuple[int, Hashable], list[Operation]] = defaultdict(list)

@@ -8,6 +8,7 @@ from dokkaebi.checkers.judge import judge
 from dokkaebi.checkers.linearizable import LinearizableChecker
 from dokkaebi.checkers.lock import LockChecker
 from dokkaebi.checkers.models import CasRegister
+from dokkaebi.harness.errors import UsageError
 from dokkaebi.harness.history import History, Op
 
 STRANGE = [
@@ -72,11 +73,13 @@ def test_names_and_tokens_of_anything(value):
 
 
 @pytest.mark.parametrize("value", STRANGE, ids=lambda value: repr(value)[:20])
-def test_adds_of_anything_but_integers_are_told(value):
-    verdict, _ = judged(CounterChecker(), ("add", ["x", value]), ("read", ["x", None], ["x", 0]))
-    if type(value) is not int:
-        assert verdict.verdict == "unknown"
-        assert "integer" in verdict.reason
+def test_adds_of_anything_but_integers_are_bad_input(value):
+    steps = ("add", ["x", value]), ("read", ["x", None], ["x", 0])
+    if type(value) is int:
+        assert judged(CounterChecker(), *steps)[0].verdict in ("holds", "violated")
+        return
+    with pytest.raises(UsageError, match="integer"):
+        judged(CounterChecker(), *steps)
 
 
 def test_sums_do_not_wrap_round():
