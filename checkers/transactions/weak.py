@@ -195,15 +195,19 @@ def circles(
 
     `known` are orders that hold beside those of sessions and reading.
     """
-    for suffix, seen in (("", _alone(reads)), ("-process", reads)):
-        orders = forced(seen, level)
-        if not orders.complete:
-            yield None
-            return
-        found = _circle(seen, rows, orders, known or _NO_PAIRS, NAMES[level] + suffix)
-        if found is not None:
-            yield found
-            return
+    known = known or _NO_PAIRS
+    orders = forced(reads, level)
+    if not orders.complete:
+        yield None
+        return
+    found = _circle(reads, rows, orders, known, f"{NAMES[level]}-process")
+    if found is not None:
+        # Does it take the sessions? Where that would cost too much, it is not claimed that it
+        # does not.
+        alone = _alone(reads)
+        orders = forced(alone, level)
+        plain = _circle(alone, rows, orders, known, NAMES[level]) if orders.complete else None
+        yield plain or found
 
 
 def _alone(reads: Reading) -> Reading:

@@ -19,12 +19,12 @@ EVERY = {
 
 
 def of_each(expect):
-    """A strategy of each workload on each backend; all of them with DOKKAEBI_EVERY_STRATEGY."""
+    """A strategy of each workload; all of them with DOKKAEBI_EVERY_STRATEGY."""
     found = {}
     for name, strategy in EVERY.items():
         if strategy.expect == expect:
-            place = (name.partition("/")[0], *strategy.needs)
-            found.setdefault(name if os.environ.get("DOKKAEBI_EVERY_STRATEGY") else place, name)
+            workload = name.partition("/")[0]
+            found.setdefault(name if os.environ.get("DOKKAEBI_EVERY_STRATEGY") else workload, name)
     return list(found.values())
 
 
