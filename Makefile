@@ -19,7 +19,7 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/unit/test_layers.py
 
-# Every checker against its naive oracle, 10^5 histories and more each; about an hour.
+# Every checker against its naive oracle, on FUZZ times as many histories as `make test` tries.
 FUZZ ?= 40
 fuzz: $(VENV)/.test
 	DOKKAEBI_FUZZ=$(FUZZ) $(BIN)/python -m pytest -n auto --timeout 0 tests/property

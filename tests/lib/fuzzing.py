@@ -1,4 +1,4 @@
-"""How long the differential fuzz runs: a few seconds in `make test`, up to an hour in `make fuzz`."""
+"""How long the differential fuzz runs: seconds in `make test`, many times that in `make fuzz`."""
 
 import os
 
