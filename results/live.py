@@ -54,8 +54,14 @@ def make_view(progress: Progress, title: str, *, console: Console) -> View:
     """
     if progress == "none":
         return Silent()
-    able = console.is_terminal and not console.is_dumb_terminal and not os.environ.get("CI")
-    return LiveView(title, console=console) if progress == "auto" and able else PlainView(title)
+    lively = progress == "auto" and redraws(console)
+    return LiveView(title, console=console) if lively else PlainView(title)
+
+
+def redraws(console: Console) -> bool:
+    """Whether lines that were printed may be drawn over: on a terminal that can, outside CI."""
+    able = console.is_terminal and not console.is_dumb_terminal
+    return able and not os.environ.get("CI")
 
 
 class Silent:

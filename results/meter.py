@@ -5,7 +5,6 @@ It is drawn by a thread of rich's own and goes away at the end; all of it goes t
 
 from __future__ import annotations
 
-import os
 from types import TracebackType
 from typing import Self
 
@@ -14,6 +13,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.text import Text
 
 from . import words
+from .live import redraws
 
 PER_SECOND = 4
 
@@ -89,5 +89,4 @@ def make_meter(progress: str, console: Console) -> Meter:
     """A bar on a terminal that can do it, else nothing but notes; `none` leaves out those too."""
     if progress == "none":
         return Meter()
-    able = console.is_terminal and not console.is_dumb_terminal and not os.environ.get("CI")
-    return Bar(console) if progress == "auto" and able else Meter(console)
+    return Bar(console) if progress == "auto" and redraws(console) else Meter(console)

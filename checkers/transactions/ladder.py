@@ -59,14 +59,13 @@ def verdict(
         reasons[:0] = [undecided] if undecided else []
     else:
         outcome = "holds"
-    best = level if outcome == "holds" and level in STRENGTH[:1] else _best(broken, decide)
     return Verdict(
         verdict=outcome,  # type: ignore[arg-type]
         reason="; ".join(reasons),
         anomalies=wrong,
         not_=tuple(out),
         also_not=also(broken),
-        strongest=best if judged else None,
+        strongest=_best(broken, decide) if judged else None,
         judged=judged,
     )
 

@@ -54,10 +54,9 @@ def search(registers: Registers, reads: Reading, rows: Rows, demand: Demand) -> 
     """Search an order for the transactions that take part (`rows`, whose reads are `reads`)."""
     txns = registers.txns
     call, ret = txns.call[rows], txns.ret[rows]
-    before, after = _outside(txns.process[rows], call, ret, demand.rests)
     # What was never answered may take effect after all that its process did later.
-    answered = txns.type[rows[before]] == OK
-    before, after = before[answered], after[answered]
+    answered = np.flatnonzero(txns.type[rows] == OK)
+    before, after = _outside(txns.process[rows], call, ret, answered, demand.rests)
     effort = 1 + len(reads.read_key) + len(reads.write_key) + len(before)
     return serial_order(
         reads,
@@ -70,13 +69,15 @@ def search(registers: Registers, reads: Reading, rows: Rows, demand: Demand) -> 
     )
 
 
-def _outside(process: Rows, call: Rows, ret: Rows, rests: int) -> tuple[Rows, Rows]:
-    """(before, after): each transaction and those that just precede it, in process or real time."""
+def _outside(process: Rows, call: Rows, ret: Rows, answered: Rows, rests: int) -> tuple[Rows, Rows]:
+    """(before, after): each transaction and those that just precede it, in process or real time.
+
+    Only those that were `answered` have a place in the order of their process.
+    """
     if rests == PLAIN:
         nothing = np.zeros(0, dtype=np.int64)
         return nothing, nothing
-    number = np.arange(len(process))
-    order = np.lexsort((number, process))
+    order = answered[np.lexsort((answered, process[answered]))]
     same = process[order[1:]] == process[order[:-1]]
     before, after = order[:-1][same], order[1:][same]
     if rests == PROCESS:

@@ -32,8 +32,6 @@ NAMES: dict[WeakLevel, str] = {
 }
 """The anomaly that breaks each level; each also breaks those that come after it."""
 
-_NO_PAIRS: Pairs = (np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
-
 MOST_STARTS = 200
 """Orders through each of which the shortest circle is looked for."""
 
@@ -53,6 +51,8 @@ order of versions that a list shows."""
 
 Pairs = tuple[Rows, Rows]
 """(before, after): numbers of transactions."""
+
+_NO_PAIRS: Pairs = (np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
 
 
 def demanded(name: str) -> str:

@@ -82,17 +82,11 @@ class WrChecker:
             spent=found_cycles.spent,
             excluded=self._more,
             undecided=undecided,
-            decide=lambda level: self._decided(registers, level),
+            decide=lambda level: (
+                undecided == "" if level == self._level else _decided(registers, level)
+            ),
             notes=[OUTSIDE.format(strange[0].count)] if self._outside and strange else [],
         )
-
-    def _decided(self, registers: Registers, level: str) -> bool | None:
-        """Whether a level that was not demanded holds; None where that would cost too much."""
-        if level not in DEMANDS:
-            return True
-        if len(registers.txns) > MOST_EXPLORED:
-            return None
-        return search(registers, *reading(registers), DEMANDS[level]).possible
 
     def _beyond(self, registers: Registers, teller: Teller) -> tuple[list[Anomaly], str | None]:
         """What dependencies do not show: (more anomalies, why a pass would prove nothing)."""
@@ -123,3 +117,12 @@ class WrChecker:
             return [], ""
         options: dict[str, Any] = {"anomaly": demand.anomaly, "level": self._level}
         return [told_impossible(teller, registers.txns, serial, rows, **options)], None
+
+
+def _decided(registers: Registers, level: str) -> bool | None:
+    """Whether a level that was not demanded holds; None where that would cost too much."""
+    if level not in DEMANDS:
+        return True
+    if len(registers.txns) > MOST_EXPLORED:
+        return None
+    return search(registers, *reading(registers), DEMANDS[level]).possible
