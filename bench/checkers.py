@@ -1,9 +1,10 @@
 """How fast the checkers are: `make bench-checkers` prints a table for docs/performance.md.
 
 Each row is a process of its own: it reads a generated history (bench/histories.py), and judges it
-twice. `read` is from the file to columns, `cold` the first judgement (kernels loaded from their
-cache), `warm` the second; `memory` is the most that the process had above what it had after its
-imports. `x sort` is `warm` as a multiple of what numpy needs to argsort 10^6 int64, measured in
+twice. `read` is from the file to a history, `cold` the first judgement (kernels loaded from their
+cache), `warm` the second; `columns` is the part of `warm` in which keys and values become numbers,
+where that is a step of its own; `memory` is the most that the process had above what it had after
+its imports. `x sort` is `warm` as a multiple of what numpy needs to argsort 10^6 int64, measured in
 between, because the machine's speed drifts.
 """
 
@@ -151,7 +152,7 @@ def main() -> None:
         print(json.dumps(judge_twice(*json.loads(asked.one))))
         return
     print(f"{'history':<34}{'operations':>11}{'read s':>8}{'cold s':>8}{'warm s':>8}", end="")
-    print(f"{'memory MB':>11}{'x sort':>8}  verdict")
+    print(f"{'columns s':>11}{'memory MB':>11}{'x sort':>8}  verdict")
     with tempfile.TemporaryDirectory() as folder:
         for name, kind, how, checker, options, powers in ROWS:
             for power in powers:
@@ -207,10 +208,24 @@ def judge_twice(file: str, checker: str, options: dict[str, Any]) -> dict[str, A
         "read": read,
         "cold": seconds[0],
         "warm": seconds[1],
+        "columns": to_columns(history, checks),
         "memory": peak() - before,
         "sorts": seconds[1] / sort,
         "verdict": ", ".join(told(each.verdict) for each in results.values()),
     }
+
+
+def to_columns(history: Any, checks: list[Any]) -> float | None:
+    """The seconds in which transactions become columns; None where there are none."""
+    from dokkaebi.harness.collecting import undisturbed
+    from dokkaebi.harness.transactions import transactions
+
+    if not hasattr(checks[0], "judge"):
+        return None
+    began = time.perf_counter()
+    with undisturbed():
+        transactions(history)
+    return time.perf_counter() - began
 
 
 def told(verdict: Any) -> str:
@@ -257,8 +272,9 @@ def peak() -> float:
 def tell(name: str, size: int, row: dict[str, Any]) -> None:
     """A line of the table."""
     print(f"{name:<34}{size:>11,}{row['read']:>8.2f}{row['cold']:>8.2f}", end="")
+    columns = "" if row["columns"] is None else f"{row['columns']:.2f}"
     print(
-        f"{row['warm']:>8.2f}{row['memory']:>11,.0f}{row['sorts']:>8.1f}  {row['verdict']}",
+        f"{row['warm']:>8.2f}{columns:>11}{row['memory']:>11,.0f}{row['sorts']:>8.1f}  {row['verdict']}",
         flush=True,
     )
 

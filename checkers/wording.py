@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from ..harness.interning import Truth
 from ..harness.interning import freeze as freeze
 
 SECOND = 1_000_000_000
@@ -65,4 +66,6 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if isinstance(value, frozenset):
         return sorted((plain(item) for item in value), key=repr)
+    if isinstance(value, Truth):
+        return value.value
     return value if isinstance(value, str | int | float | None) else repr(value)

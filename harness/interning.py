@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ import numpy.typing as npt
 
 I64 = npt.NDArray[np.int64]
 
-_ATOMS = {int, str, bool, float, type(None)}
+_ATOMS = {int, str, float, type(None)}
+"""What is its own number's name; to Python `True` is 1, so truth values are not among them."""
+
 _VECTORS = (list, tuple)
 _SPARSE = 4
 """Integers that lie within a stretch so many times longer than they are many need no dictionary."""
@@ -66,11 +69,23 @@ def _integers(values: Sequence[int | None]) -> Numbers | None:
     return Numbers(number[place], names)
 
 
+class Truth(Enum):
+    """`true` and `false` as values that equal no number."""
+
+    false = False
+    true = True
+
+    def __repr__(self) -> str:
+        return self.name
+
+
 def freeze(value: Any) -> Hashable:
     """A JSON value as a hashable one; equal values freeze to equal ones."""
     if type(value) in _ATOMS:
         atom: Hashable = value
         return atom
+    if isinstance(value, bool):
+        return Truth(value)
     if isinstance(value, _VECTORS):
         return tuple(map(freeze, value))
     if isinstance(value, dict):

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from .columns import OK
 from .errors import MalformedHistory, UsageError
 from .history import History
+from .interning import Truth, freeze
 
 APPEND, WRITE, READ = 0, 1, 2
 """What a micro-operation does, as `Transactions.kind` has it."""
@@ -218,6 +219,9 @@ def _short(value: Any) -> str:
 
 def _intern(table: dict[Any, int], thing: Any) -> int:
     """The number of a key or value; equal things have one number."""
+    if type(thing) is bool:
+        # To Python `True` is 1.
+        return table.setdefault(freeze(thing), len(table))
     try:
         return table.setdefault(thing, len(table))
     except TypeError:
@@ -244,7 +248,10 @@ class _Frozen:
 
 
 def _thawed(table: dict[Any, int]) -> tuple[Any, ...]:
-    return tuple(each.thing if isinstance(each, _Frozen) else each for each in table)
+    return tuple(
+        each.thing if isinstance(each, _Frozen) else each.value if isinstance(each, Truth) else each
+        for each in table
+    )
 
 
 class _Columns:
