@@ -20,6 +20,7 @@ from ..harness.interning import I64
 from ..harness.verdict import Anomaly, Verdict, unknown
 from .accounts import Book, Sheet, alone, book, differences, overlaps
 from .findings import merged
+from .sums import check_integers
 from .wording import counted, freeze, label, plain, show, titled
 
 
@@ -39,6 +40,11 @@ class BankChecker:
         self._initial = (
             None if initial is None else {label(key): value for key, value in initial.items()}
         )
+        check_integers(
+            {f"the opening balance of {titled(k)}": v for k, v in (self._initial or {}).items()}
+        )
+        if total is not None:
+            check_integers({"the total": total})
         self._total = sum(initial.values()) if initial is not None and total is None else total
         self._allow_negative = allow_negative
 

@@ -35,7 +35,7 @@ from .counting import (
 )
 from .findings import merged
 from .rows import Mask, groups
-from .sums import Integers
+from .sums import Integers, check_integers
 from .wording import capital, counted, freeze, label, plain, show, titled
 
 
@@ -77,6 +77,11 @@ class CounterChecker:
             {label(key): value for key, value in initial.items()}
             if isinstance(initial, Mapping)
             else initial
+        )
+        check_integers(
+            {f"the initial value of {titled(key)}": value for key, value in self._initial.items()}
+            if isinstance(self._initial, dict)
+            else {"the initial value of a counter": initial}
         )
 
     def check(self, history: History) -> Verdict:

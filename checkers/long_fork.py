@@ -179,20 +179,25 @@ def _numbered(history: History, seen: _Mops) -> tuple[_Written, _Views]:
     key, value = keys.of[:count], values.of[1 : count + 1]
     first = np.full(len(keys.values), -1, dtype=np.int64)
     first[key[::-1]] = value[::-1]
-    twice = np.flatnonzero(first[key] != value)
-    if len(twice):
-        at = int(twice[0])
-        raise UsageError(
-            f"operation {writes.index[mops.of[at]]}: key {show(mops.keys[at])} is written with two "
-            f"values, {show(plain(values.values[first[key[at]]]))} and {show(mops.values[at])}; "
-            "a long fork needs one"
-        )
+    _check_one_value(mops, first[key], value, values.values)
     call = np.full(len(first), FOREVER, dtype=np.int64)
     np.minimum.at(call, key, writes.call[mops.of])
     failed = first >= 0
     failed[key[writes.type[mops.of] != FAIL]] = False
     views = _Views(len(seen.index), seen.of, keys.of[count:], values.of[count + 1 :])
     return _Written(keys.values, values.values, first, call, failed), views
+
+
+def _check_one_value(mops: _Mops, first: I64, value: I64, names: Sequence[Hashable]) -> None:
+    """Raise `UsageError` where a write's value is not the first one that its key was given."""
+    twice = np.flatnonzero(first != value)
+    if len(twice):
+        at = int(twice[0])
+        raise UsageError(
+            f"operation {mops.index[mops.of[at]]}: key {show(mops.keys[at])} is written with two "
+            f"values, {show(plain(names[first[at]]))} and {show(mops.values[at])}; "
+            "a long fork needs one"
+        )
 
 
 # --- the reads that need a closer look -----------------------------------------------------------

@@ -9,16 +9,15 @@ with intervals in the place of single moments.)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
-from itertools import chain
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..harness.columns import FAIL, OK
-from ..harness.history import FOREVER, TYPES, Operation
+from ..harness.history import FOREVER, Operation
 from ..harness.interning import I64
-from .rows import Mask, Rows, lengths
+from .rows import Mask, Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,51 +156,3 @@ def once(which: I64, who: I64) -> tuple[I64, I64, I64]:
     distinct, first, times = np.unique(code, return_index=True, return_counts=True)
     first.sort()
     return which[first], who[first], distinct[times > 1] // size
-
-
-@dataclass
-class Things:
-    """Insertions by element and reads with what each saw, taken in one operation after another."""
-
-    inserts: dict[Hashable, list[Operation]] = field(default_factory=dict)
-    reads: list[Operation] = field(default_factory=list)
-    seen: list[list[Hashable]] = field(default_factory=list)
-
-    def insert(self, element: Hashable, op: Operation) -> None:
-        """Somebody asked for this element."""
-        self.inserts.setdefault(element, []).append(op)
-
-    def read(self, op: Operation, elements: Iterable[Hashable]) -> None:
-        """Somebody saw these elements; repeats do not count."""
-        self.reads.append(op)
-        self.seen.append(list(dict.fromkeys(elements)))
-
-    def sightings(self) -> Sightings:
-        """The same as columns."""
-        inserts = [op for ops in self.inserts.values() for op in ops]
-        number = {e: i for i, e in enumerate(dict.fromkeys(chain(self.inserts, *self.seen)))}
-        names = list(number)
-        element = np.repeat(np.arange(len(self.inserts)), lengths([*self.inserts.values()]))
-        who = np.array([number[e] for elements in self.seen for e in elements], dtype=np.int64)
-        known = {op.index: op for op in (*inserts, *self.reads)}
-        return Sightings(
-            inserts=_rows(inserts),
-            element=element,
-            reads=_rows(self.reads),
-            which=np.repeat(np.arange(len(self.seen)), lengths(self.seen)),
-            who=who,
-            name=names.__getitem__,
-            operation=known.__getitem__,
-        )
-
-
-def _rows(ops: Sequence[Operation]) -> Rows:
-    """Operations as columns."""
-    table = [(op.index, op.end, TYPES.index(op.type), 0, op.call, op.ret) for op in ops]
-    index, end, kind, f, call, ret = np.array(table, dtype=np.int64).reshape(-1, 6).T
-    return Rows(index, end, kind.astype(np.int8), f.astype(np.int8), call, ret)
-
-
-def presence(things: Things) -> Presence:
-    """Judge every element."""
-    return remaining(things.sightings())

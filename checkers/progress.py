@@ -98,9 +98,7 @@ class ProgressChecker:
 
     def _attempts(self, history: History) -> Attempts:
         table = history.table
-        main = np.ones(len(history), dtype=np.bool_)
-        main[[at for at, phase in history.told("phase").items() if phase != "main"]] = False
-        chosen = np.flatnonzero(main[table.index])
+        chosen = np.flatnonzero(_in_main_phase(history)[table.index])
         if not len(history) or history.time[0] < 0:
             chosen = chosen[:0]
         end, kind = table.end[chosen], table.type[chosen]
@@ -167,6 +165,13 @@ class ProgressChecker:
                     silence,
                     name,
                 )
+
+
+def _in_main_phase(history: History) -> Mask:
+    """Which events belong to the main phase; where nobody told phases, all do."""
+    main = np.ones(len(history), dtype=np.bool_)
+    main[[at for at, phase in history.told("phase").items() if phase != "main"]] = False
+    return main
 
 
 def _longest(attempts: Attempts, clock: _Clock) -> Silence | None:

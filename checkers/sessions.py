@@ -190,8 +190,14 @@ def _events(history: History, sessions: _Sessions) -> tuple[I64, I64, I64, I64, 
     place = np.concatenate((writes.index[called], writes.index[ended], reads.index[read]))
     order = np.argsort(at)
     place = place[order]
-    session = interned(history.process[place].tolist()).of
+    session = _session_of(history, place)
     return at[order], kind[order], session, key[order], write[order], place
+
+
+def _session_of(history: History, place: I64) -> I64:
+    """The number of the session of each operation: whoever reconnects is a process of its own, to
+    which nothing is owed."""
+    return interned(history.process[place].tolist()).of
 
 
 # --- how it is told ------------------------------------------------------------------------------

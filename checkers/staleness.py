@@ -53,8 +53,8 @@ class StalenessChecker:
         """Judge every read; count them."""
         every = rows(history, "write", "read", "source")
         wanted, values = asked(history, every), told(history, every)
-        if not (set(map(type, values)) <= {list} and set(map(len, values)) <= {2}):
-            _refuse(every, values)
+        _check_pairs(every, wanted)
+        _check_pairs(every, values)
         keys = labelled([value[0] for value in wanted])
         doubtful = self._doubtful(every, keys, wanted, values)
         findings = [
@@ -137,7 +137,10 @@ class StalenessChecker:
         )
 
 
-def _refuse(every: Rows, values: Sequence[Any]) -> None:
+def _check_pairs(every: Rows, values: Sequence[Any]) -> None:
+    """Raise `UsageError` at the first of these that is no `[key, value]`."""
+    if set(map(type, values)) <= {list} and set(map(len, values)) <= {2}:
+        return
     for index, value in zip(every.index.tolist(), values, strict=True):
         if not isinstance(value, list) or len(value) != 2:
             raise UsageError(f"operation {index}: expected [key, value], not {show(value)}")

@@ -4,11 +4,14 @@ make: exact where that is cheap, else bounds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from ..harness.errors import UsageError
+from .wording import show
 
 MOST_WORK = 50_000_000
 """Bits shifted over all amounts before the answer is given by bounds alone."""
@@ -34,6 +37,15 @@ def integers(values: Sequence[int]) -> Integers:
         if greatest * len(column) < _SAFE:
             return column
     return np.array(values, dtype=object)
+
+
+def check_integers(options: Mapping[str, Any]) -> None:
+    """Raise `UsageError` at the first of these options (by what they are) that is no integer."""
+    for what, value in options.items():
+        if type(value) is not int:
+            raise UsageError(
+                f"{what} is a whole number, not {show(value)}; count in the smallest unit"
+            )
 
 
 def bounds(amounts: Sequence[int]) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from dokkaebi.checkers.judge import judge
 from dokkaebi.checkers.linearizable import LinearizableChecker
 from dokkaebi.checkers.lock import LockChecker
 from dokkaebi.checkers.models import CasRegister
+from dokkaebi.checkers.staleness import StalenessChecker
 from dokkaebi.harness.errors import UsageError
 from dokkaebi.harness.history import History, Op
 
@@ -98,3 +99,25 @@ def test_long_keys_are_not_mixed_up():
         *[("read", [one, None], [one, 1]), ("read", [two, None], [two, 2])],
     )
     assert verdict.verdict == "holds"
+
+
+@pytest.mark.parametrize("value", [None, 7, "xy", [], ["x"], ["x", 1, 2], {"x": 1}])
+@pytest.mark.parametrize("f", ["write", "read", "source"])
+def test_staleness_is_told_of_keys_and_values_only(f, value):
+    twice = ("write", ["x", 1]), ("write", ["x", 1])
+    with pytest.raises(UsageError, match=r"operation 4: expected \[key, value\], not") as refused:
+        judged(StalenessChecker(bound=1.0), *twice, (f, value, ["x", 2]))
+    assert "twice" not in str(refused.value)
+
+
+@pytest.mark.parametrize("value", [0.5, 1.0, True, None, "1", [1]])
+def test_counters_and_banks_open_with_whole_numbers(value):
+    with pytest.raises(UsageError, match=r"the initial value of .*x.* is a whole number, not"):
+        CounterChecker(initial={"y": 0, "x": value})
+    with pytest.raises(UsageError, match="the initial value of a counter is a whole number, not"):
+        CounterChecker(initial=value)
+    with pytest.raises(UsageError, match=r"the opening balance of .*b.* is a whole number, not"):
+        BankChecker(initial={"a": 1, "b": value})
+    if value is not None:
+        with pytest.raises(UsageError, match="the total is a whole number, not"):
+            BankChecker(total=value)

@@ -48,6 +48,15 @@ def test_an_invocation_without_completion_is_info_and_open_for_ever():
     assert (last.type, last.ret, last.end, last.phase) == ("info", FOREVER, -1, "final")
 
 
+@pytest.mark.parametrize("process", [-1, -2, -7, -(2**31)])
+@pytest.mark.parametrize("f", ["acquire", "release", "guard-read", "guard-write", "enter"])
+def test_no_client_has_a_negative_number(process, f):
+    """Checkers that number sessions (holds, sections) count on it."""
+    events = [*GOOD[:1], op(1, process, "invoke", f, "a"), op(2, process, "ok", f, "a")]
+    with pytest.raises(MalformedHistory, match="line 2: a process is"):
+        History(events)
+
+
 def test_operations_can_be_chosen_by_function_and_asked_for_by_either_end():
     history = History(GOOD)
     assert [o.value for o in history.operations("read")] == [[0, 5]]
