@@ -22,10 +22,11 @@ from .checkers.stats import stats
 from .harness.choosing import Chosen, Wish, backend_parts, choose, make_workload
 from .harness.engine import Engine, Outcome, View
 from .harness.errors import UsageError
-from .harness.faults import fault_records
+from .harness.faults import backend_of, fault_records, kinds_of
 from .harness.formats.reading import Recorded
 from .harness.history import History
 from .harness.household import Household
+from .harness.loading import load_object
 from .harness.plugins import find, reference, registered
 from .harness.protocols import Backend, Logs, Workload
 from .harness.result import Result
@@ -60,9 +61,7 @@ class Servers:
         """A server of ours that answers."""
         key = (name, version or "", topology or "")
         if key not in self._started:
-            backend: Backend = find("backends", name)(
-                self.household, version=version, topology=topology
-            )
+            backend = _maker(name, topology)(self.household, version=version, topology=topology)
             try:
                 backend.start()
             except BaseException:
@@ -216,7 +215,7 @@ def check_run_as(folder: Path, given: Given, *, meter: Meter) -> Run:
 
 def _backends(spec: Spec, wish: Wish, servers: Servers, view: View) -> dict[str, Backend]:
     """A ready server for each need: of ours, or the one at the given address."""
-    asked, version_, topology = backend_parts(spec.backend) if spec.backend else ("", None, None)
+    asked, version_, _ = backend_parts(spec.backend) if spec.backend else ("", None, None)
     addresses = _addresses(wish.dsn, servers.household)
     backends: dict[str, Backend] = {}
     for name in dict.fromkeys(spec.needs):
@@ -224,14 +223,23 @@ def _backends(spec: Spec, wish: Wish, servers: Servers, view: View) -> dict[str,
             backends[name] = addresses[name]
             backends[name].start()
             continue
-        mine = name == asked
-        backends[name] = servers.get(name, version_ if mine else None, topology if mine else None)
+        wanted = version_ if name == asked else None
+        backends[name] = servers.get(name, wanted, spec.topologies.get(name))
     unused = set(addresses) - set(backends)
     if unused:
         raise UsageError(
             f"--dsn for {', '.join(unused)}, but the strategy needs {', '.join(spec.needs)}"
         )
     return backends
+
+
+def _maker(name: str, topology: str | None) -> Callable[..., Backend]:
+    """The class of a backend in this topology."""
+    backend = find("backends", name)
+    others: Mapping[str, str] = getattr(backend, "clusters", {})
+    where = others.get(topology or "")
+    maker: Callable[..., Backend] = load_object(where) if where else backend
+    return maker
 
 
 def _addresses(dsns: Sequence[str], household: Household) -> dict[str, Backend]:
@@ -257,20 +265,21 @@ def _nemesis(spec: Spec) -> ScheduledNemesis | None:
     if not spec.faults:
         return None
     moments = plan(spec.faults, time=spec.time, lasts=spec.lasts, every=spec.every)
-    faults = {name: find("faults", name.partition("@")[0])() for name in spec.faults}
-    on = {name: name.partition("@")[2] or spec.needs[0] for name in spec.faults}
+    kinds = {kind for name in spec.faults for kind in kinds_of(name)}
+    faults = {kind: find("faults", kind)() for kind in kinds}
+    on = {name: backend_of(name) or spec.needs[0] for name in spec.faults}
     return ScheduledNemesis(moments, faults, on)
 
 
 def _check_powers(spec: Spec, backends: Mapping[str, Backend]) -> None:
     for name in spec.faults:
-        kind, _, where = name.partition("@")
-        target = where or spec.needs[0]
+        target = backend_of(name) or spec.needs[0]
         if target not in backends:
             raise UsageError(f"--faults {name}: this strategy does not use {target}")
-        missing = find("faults", kind)().missing(backends[target])
-        if missing:
-            raise UsageError(f"--faults {name} cannot strike here: {missing}")
+        for kind in kinds_of(name):
+            missing = find("faults", kind)().missing(backends[target])
+            if missing:
+                raise UsageError(f"--faults {name} cannot strike here: {missing}")
 
 
 def _versions(backends: Mapping[str, Backend]) -> dict[str, str]:

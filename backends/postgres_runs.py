@@ -14,15 +14,16 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 from ..harness.errors import Broken, UsageError
 from ..harness.protocols import ClientSpec
 from .local import within
+from .postgres_server import ask
 
 ISOLATIONS = ("read uncommitted", "read committed", "repeatable read", "serializable")
 FACTORY = "dokkaebi.backends.postgres_client:open_client"
 
-_SESSIONS = """
+SESSIONS = """
 SELECT count(*) FROM pg_stat_activity
 WHERE application_name = %s AND backend_type = 'client backend' AND pid <> pg_backend_pid()
 """
-_TERMINATE = """
+TERMINATE = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE application_name = %s AND backend_type = 'client backend' AND pid <> pg_backend_pid()
 """
@@ -75,6 +76,10 @@ class PostgresRuns:
         """How the server is reached for questions that belong to no run."""
         raise NotImplementedError
 
+    def _client_dsn(self) -> str:
+        """How clients reach it, where that is another way."""
+        return self._admin_dsn()
+
     def _extra_arguments(self) -> dict[str, Any]:
         """What a worker's connection needs beside the address."""
         return {}
@@ -86,7 +91,7 @@ class PostgresRuns:
         database = f"dokkaebi_{run_id}"
         self._create(database)
         self._database = database
-        dsn = run_dsn(self._admin_dsn(), database=database, session=self._session, isolation=level)
+        dsn = run_dsn(self._client_dsn(), database=database, session=self._session, isolation=level)
         if level is not None:
             got = self._ask("SHOW default_transaction_isolation", dsn=dsn)[0][0]
             if got != level:
@@ -122,11 +127,11 @@ class PostgresRuns:
 
     def sessions(self) -> int:
         """How many of this run's sessions the server still shows, those in a transaction too."""
-        return int(self._ask(_SESSIONS, (self._session,))[0][0])
+        return int(self._ask(SESSIONS, (self._session,))[0][0])
 
     def terminate_sessions(self) -> None:
         """End this run's sessions on the server."""
-        self._ask(_TERMINATE, (self._session,))
+        self._ask(TERMINATE, (self._session,))
 
     def settings(self) -> Mapping[str, str]:
         """The server's settings that differ from its defaults; places and ports left out."""
@@ -136,20 +141,7 @@ class PostgresRuns:
         self, question: Any, parameters: Sequence[Any] | None = None, *, dsn: str | None = None
     ) -> list[tuple[Any, ...]]:
         """One statement on a connection of its own, in autocommit; its rows."""
-        import psycopg
-
-        try:
-            with psycopg.connect(
-                dsn or self._admin_dsn(),
-                autocommit=True,
-                connect_timeout=5,
-                prepare_threshold=None,
-                **self._extra_arguments(),
-            ) as connection:
-                cursor = connection.execute(question, parameters)
-                return cursor.fetchall() if cursor.description else []
-        except psycopg.Error as error:
-            raise Broken(f"postgres: {' '.join(str(error).split())}") from error
+        return ask(dsn or self._admin_dsn(), question, parameters, **self._extra_arguments())
 
 
 def _sql(text: Any, identifier: str | None = None, *, literal: str | None = None) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from .errors import UsageError
+from .faults import kinds_of
 from .loading import load_file, load_strategy, strategies_in
 from .plugins import find, registered, unknown_name
 from .spec import SECOND, Aim, Spec, parse_duration, redact
@@ -85,6 +86,7 @@ def choose(wish: Wish) -> tuple[Spec, Chosen]:
         strategy=chosen.reference,
         label=chosen.label,
         needs=_needs(strategy, wish.on),
+        topologies=_topologies(strategy, wish.on),
         backend=wish.on,
         isolation=_isolation(wish, strategy),
         faults=faults,
@@ -270,13 +272,22 @@ def _needs(strategy: type[Any], on: str | None) -> tuple[str, ...]:
         )
     needs = []
     for need in raw:
-        options = [ALIASES.get(option, option) for option in need.split("|")]
+        options = [backend_name(option) for option in need.split("|")]
         needs.append(wanted if wanted in options else options[0])
     for need in needs:
         find("backends", str(need))
     if wanted is not None and wanted not in needs:
         raise UsageError(f"{strategy.__name__} needs {', '.join(raw)}; it cannot run on {wanted}")
     return tuple(map(str, needs))
+
+
+def _topologies(strategy: type[Any], on: str | None) -> dict[str, str]:
+    """The topology of each need that names one, as in `valkey:replicas`; `--on` may name another."""
+    asked = [option for need in strategy.needs for option in need.split("|")]
+    named = {backend_name(each): topology for each in asked if (topology := backend_parts(each)[2])}
+    if on is not None and (topology := backend_parts(on)[2]):
+        named[backend_name(on)] = topology
+    return named
 
 
 def _isolation(wish: Wish, strategy: type[Any]) -> str | None:
@@ -288,9 +299,10 @@ def _faults(wish: Wish, strategy: type[Any]) -> tuple[str, ...]:
     asked = wish.faults if wish.faults is not None else getattr(strategy, "faults", ())
     if isinstance(asked, str):
         raise UsageError(f'{strategy.__name__}: faults is a list, like `faults = ["{asked}"]`')
-    names = [part for name in asked for part in str(name).split("+") if part and part != "none"]
+    names = [str(name) for name in asked if name and name != "none"]
     for name in names:
-        find("faults", name.partition("@")[0])
+        for kind in kinds_of(name):
+            find("faults", kind)
     return tuple(dict.fromkeys(names))
 
 

@@ -15,6 +15,16 @@ import msgspec
 from .history import FOREVER, NEMESIS, History, Op
 
 
+def kinds_of(fault: str) -> list[str]:
+    """The kinds that a fault as it was asked for is made of: `partition+kill@postgres` is two."""
+    return fault.partition("@")[0].split("+")
+
+
+def backend_of(fault: str) -> str | None:
+    """The backend that a fault as it was asked for strikes; None is the strategy's first."""
+    return fault.partition("@")[2] or None
+
+
 class FaultRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One fault of a run. Times in ns since the start; `healed` is FOREVER if it never was.
 

@@ -45,6 +45,9 @@ class Set(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     strategies: ClassVar[Mapping[str, str]] = {
         "insert": f"{_HERE}.postgres:Insert",
         "conflict-swallowed": f"{_HERE}.postgres:ConflictSwallowed",
+        "async-failover": f"{_HERE}.postgres_replicas:AsyncFailover",
+        "sync-failover": f"{_HERE}.postgres_replicas:SyncFailover",
+        "split-brain": f"{_HERE}.postgres_replicas:SplitBrain",
         "sadd": f"{_HERE}.valkey:Sadd",
         "members-then-set": f"{_HERE}.valkey:MembersThenSet",
     }

@@ -1,0 +1,265 @@
+"""The relay: TCP proxies between the nodes of a cluster and its clients, in a process of their own.
+
+Run as `python -m dokkaebi.backends.relay`; orders are JSON lines on stdin, each answered by one on
+stdout; it ends with its stdin. A cut direction is not read any more, so that connections hang as
+they do when packets are lost: nothing is reset, new ones are taken and get no answer, and what was
+sent meanwhile arrives after the healing, as TCP would send it again.
+"""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import fcntl
+import json
+import sys
+import termios
+from collections.abc import Callable
+from typing import Any
+
+READ_BYTES = 1 << 16
+HIGH_WATER = 1 << 20
+"""Bytes that one side may be ahead of the other before it is read no more."""
+
+
+class Door:
+    """A port that leads to a node; where it leads can change, and only new connections notice."""
+
+    def __init__(self, relay: Relay, source: str, target: str) -> None:
+        self.relay = relay
+        self.source = source
+        self.target = target
+
+    def connection_made(self) -> Caller:
+        """Somebody knocks."""
+        return Caller(self.relay, self.source, self.target)
+
+
+class Side(asyncio.Protocol):
+    """One end of a connection; what it receives goes to the other end."""
+
+    def __init__(self, relay: Relay, sender: str, receiver: str) -> None:
+        self.relay = relay
+        self.pair = (sender, receiver)
+        self.other: Side | None = None
+        self.transport: Any = None
+        self.full = False
+        """Whether the other end cannot take more at the moment."""
+        self.ended = False
+        self.silent = False
+        """Whether it said all that it had to say."""
+        self._due = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+        transport.set_write_buffer_limits(high=HIGH_WATER)  # type: ignore[attr-defined]
+        self.relay.sides.add(self)
+        self.settle()
+
+    def settle(self) -> None:
+        """Read, or do not, as cuts and the other end allow."""
+        if self.transport is None or self.transport.is_closing():
+            return
+        if self.pair in self.relay.cut or self.full or self.other is None:
+            self.transport.pause_reading()
+        else:
+            self.transport.resume_reading()
+
+    def data_received(self, data: bytes) -> None:
+        wait = self.relay.wait(self.pair, len(data))
+        if not wait:
+            self._pass(data)
+            return
+        loop = asyncio.get_running_loop()
+        # One after another: what is delayed must not be overtaken.
+        self._due = max(self._due, loop.time() + wait)
+        loop.call_at(self._due, self._pass, data)
+
+    def _pass(self, data: bytes) -> None:
+        if self.other is not None and self.other.transport is not None:
+            self.other.transport.write(data)
+
+    def eof_received(self) -> bool:
+        """One side said all it had to say; the other may go on."""
+        loop = asyncio.get_running_loop()
+        loop.call_at(max(self._due, loop.time()), self._pass_end)
+        return True
+
+    def _pass_end(self) -> None:
+        self.silent = True
+        if self.other is not None and self.other.silent:
+            self.transport.close()
+            self.hang_up()
+            return
+        transport = self.other.transport if self.other is not None else None
+        if transport is not None and not transport.is_closing() and transport.can_write_eof():
+            transport.write_eof()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.ended = True
+        self.relay.sides.discard(self)
+        other = self.other
+        # Who is cut off does not hear that the other end is gone.
+        if other is not None and not other.ended and self.pair not in self.relay.cut:
+            self.hang_up()
+        elif other is not None and not other.ended:
+            self.relay.unheard.append(self)
+
+    def hang_up(self) -> None:
+        """End the other end, as this one ended."""
+        if self.other is not None and self.other.transport is not None:
+            self.other.transport.close()
+
+    def pause_writing(self) -> None:
+        self._mark_full(full=True)
+
+    def resume_writing(self) -> None:
+        self._mark_full(full=False)
+
+    def _mark_full(self, *, full: bool) -> None:
+        if self.other is not None:
+            self.other.full = full
+            self.other.settle()
+
+    def waiting(self) -> int:
+        """Bytes that the kernel holds for us and we do not read."""
+        socket = self.transport.get_extra_info("socket")
+        size = array.array("i", [0])
+        try:
+            fcntl.ioctl(socket.fileno(), termios.FIONREAD, size)
+        except OSError:
+            return 0
+        return size[0]
+
+
+class Caller(Side):
+    """The end that knocked; it is led on as soon as nothing is cut."""
+
+    def __init__(self, relay: Relay, source: str, target: str) -> None:
+        super().__init__(relay, source, target)
+        self._leading: asyncio.Task[None] | None = None
+
+    def settle(self) -> None:
+        """As any end; but as long as it is cut off it is not led on at all."""
+        super().settle()
+        if self.other is None and self._leading is None and not self._is_cut():
+            self._leading = asyncio.get_running_loop().create_task(self._lead_on())
+
+    def _is_cut(self) -> bool:
+        sender, receiver = self.pair
+        return bool({self.pair, (receiver, sender)} & self.relay.cut)
+
+    async def _lead_on(self) -> None:
+        loop = asyncio.get_running_loop()
+        sender, receiver = self.pair
+        other = Side(self.relay, receiver, sender)
+        other.other = self
+        try:
+            await loop.create_connection(lambda: other, "127.0.0.1", self.relay.ports[receiver])
+        except OSError:
+            if self.transport is not None:
+                self.transport.abort()  # nobody listens there: refused, and that is said at once
+            return
+        if self.ended:
+            other.transport.abort()
+            return
+        self.other = other
+        self.settle()
+
+
+class Relay:
+    """All doors and connections, and what is cut."""
+
+    def __init__(self) -> None:
+        self.ports: dict[str, int] = {}
+        self.doors: dict[int, Door] = {}
+        self.sides: set[Side] = set()
+        self.unheard: list[Side] = []
+        """Ends that went while cut off; their others hear of it at the healing."""
+        self.cut: frozenset[tuple[str, str]] = frozenset()
+        self.slow: dict[tuple[str, str], tuple[float, float]] = {}
+
+    def wait(self, pair: tuple[str, str], size: int) -> float:
+        """Seconds until this many bytes arrive in this direction."""
+        if not self.slow or pair not in self.slow:
+            return 0.0
+        delay, rate = self.slow[pair]
+        return delay + (size / rate if rate else 0.0)
+
+    # --- orders ----------------------------------------------------------------------------------
+
+    async def obey(self, order: dict[str, Any]) -> dict[str, Any]:
+        """Carry one order out; its answer."""
+        do: Callable[[dict[str, Any]], dict[str, Any]] | None
+        if order["do"] == "open":
+            return await self._open(order)
+        do = {
+            "node": self._node,
+            "lead": self._lead,
+            "cut": self._cut,
+            "slow": self._slow,
+            "held": self._held,
+        }[order["do"]]
+        return do(order)
+
+    async def _open(self, order: dict[str, Any]) -> dict[str, Any]:
+        """A door of `source` at `port` that leads to the node `target`."""
+        door = Door(self, order["source"], order["target"])
+        loop = asyncio.get_running_loop()
+        await loop.create_server(door.connection_made, "127.0.0.1", order["port"])
+        self.doors[order["port"]] = door
+        return {}
+
+    def _node(self, order: dict[str, Any]) -> dict[str, Any]:
+        """Where a node listens."""
+        self.ports[order["name"]] = order["port"]
+        return {}
+
+    def _lead(self, order: dict[str, Any]) -> dict[str, Any]:
+        """Lead the door at `port` to another node."""
+        self.doors[order["port"]].target = order["target"]
+        return {}
+
+    def _cut(self, order: dict[str, Any]) -> dict[str, Any]:
+        """From now on exactly these directions are cut."""
+        self.cut = frozenset((sender, receiver) for sender, receiver in order["pairs"])
+        for side in list(self.sides):
+            side.settle()
+        for gone in [side for side in self.unheard if side.pair not in self.cut]:
+            self.unheard.remove(gone)
+            gone.hang_up()
+        return {}
+
+    def _slow(self, order: dict[str, Any]) -> dict[str, Any]:
+        """From now on exactly these directions are slow: seconds, and bytes a second (0: any)."""
+        how = (float(order["delay"]), float(order["rate"]))
+        self.slow = {(sender, receiver): how for sender, receiver in order["pairs"]}  # noqa: C420
+        return {}
+
+    def _held(self, order: dict[str, Any]) -> dict[str, Any]:
+        """What the cuts keep back: bytes, and connections that hang."""
+        behind = [side for side in self.sides if side.pair in self.cut]
+        hung = [side for side in self.sides if side.other is None]
+        return {
+            "bytes": sum(side.waiting() for side in {*behind, *hung}),
+            "connections": len({id(side) for side in (*behind, *hung)}) + len(self.unheard),
+        }
+
+
+async def serve() -> None:
+    """Obey orders until stdin ends."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=1 << 20)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    relay = Relay()
+    while line := await reader.readline():
+        try:
+            answer = await relay.obey(json.loads(line))
+        except Exception as error:  # an order that fails is answered, and the relay goes on
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve())
