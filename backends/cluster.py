@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import psutil
 
 from ..harness.errors import Broken
 from ..harness.household import Household
-from ..harness.protocols import CLIENTS, Held, NodeSpec, Pair
+from ..harness.protocols import CLIENTS, Held, NodeSpec, Pair, Shape
 from .links import Links, both_ways
 
 READY_S = 30.0
@@ -28,6 +28,8 @@ class Cluster:
 
     name: str
     version: str
+    shapes: tuple[Shape, ...] = get_args(Shape)
+    """The partitions that its links can express."""
 
     def __init__(self, household: Household, *, size: int) -> None:
         self.household = household

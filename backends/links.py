@@ -12,7 +12,7 @@ import msgspec
 
 from ..harness.errors import Broken
 from ..harness.household import Household, Spawned
-from ..harness.protocols import CLIENTS, Held, Pair
+from ..harness.protocols import Held, Pair
 
 
 class Links:
@@ -99,6 +99,3 @@ def both_ways(one: Iterable[str], other: Iterable[str]) -> list[Pair]:
     """Both directions between each of one group and each of another."""
     others = list(other)
     return [pair for a in one for b in others for pair in ((a, b), (b, a)) if a != b]
-
-
-__all__ = ["CLIENTS", "Links", "both_ways"]

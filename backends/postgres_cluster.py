@@ -130,12 +130,14 @@ class PostgresCluster(PostgresRuns, Cluster):
 
     # --- powers ----------------------------------------------------------------------------------
 
-    def promote(self) -> PostgresServer:
-        """Promote the standby that has most of the log; the others follow it, clients go there."""
+    def promote(self, *, most: bool = True) -> PostgresServer:
+        """Promote the standby that has most (or least) of the log; the others follow it, clients go there."""
         standbys = [node for node in self.nodes if node.role() == "replica"]
         if not standbys:
             raise Broken(f"{self.name} has no standby that could be promoted")
-        chosen: PostgresServer = max(standbys, key=lambda node: (node.received(), node.name))
+        chosen: PostgresServer = (max if most else min)(
+            standbys, key=lambda node: (node.received(), node.name)
+        )
         chosen.promote()
         self.lead_to(chosen)
         for node in standbys:

@@ -77,10 +77,6 @@ def choose(wish: Wish) -> tuple[Spec, Chosen]:
     for option, given in (("--time", wish.time), ("--for", wish.lasts), ("--every", wish.every)):
         if given == 0:
             raise UsageError(f"{option} must be longer than nothing")
-    lasts = wish.lasts
-    if lasts is None:
-        ttl = getattr(instance, "ttl", None)
-        lasts = round(2 * ttl * SECOND) if ttl else SECOND
     spec = Spec(
         workload=workload.name,
         strategy=chosen.reference,
@@ -91,7 +87,7 @@ def choose(wish: Wish) -> tuple[Spec, Chosen]:
         isolation=_isolation(wish, strategy),
         faults=faults,
         every=wish.every if wish.every is not None else max(2 * SECOND, wish.time // 5),
-        lasts=lasts,
+        lasts=_lasts(wish, strategy, instance),
         aim=wish.aim,
         level=wish.level,
         workers=wish.workers,
@@ -304,6 +300,14 @@ def _faults(wish: Wish, strategy: type[Any]) -> tuple[str, ...]:
         for kind in kinds_of(name):
             find("faults", kind)
     return tuple(dict.fromkeys(names))
+
+
+def _lasts(wish: Wish, strategy: type[Any], workload: Any) -> int:
+    """How long a fault lasts, in ns: as asked, as the strategy says, longer than any lease, or 1 s."""
+    if wish.lasts is not None:
+        return wish.lasts
+    ttl = getattr(workload, "ttl", None)
+    return round(getattr(strategy, "lasts", 2 * ttl if ttl else 1.0) * SECOND)
 
 
 def _params(wish: Wish, chosen: Chosen) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Generator, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import msgspec
 import psutil
@@ -138,7 +138,7 @@ class Strategy(Protocol):
     """How one workload's operations are carried out on a backend; users write these.
 
     No base class is needed. Optional members: `setup(ctx)`, `close()`, `teardown(ctx)`,
-    `expect`, `anomaly`, `faults`, `isolation`, `autocommit`, `single_transaction`, `lease`,
+    `expect`, `anomaly`, `faults`, `lasts` (seconds that each fault lasts), `isolation`, `autocommit`, `single_transaction`, `lease`,
     `fencing`, `params`.
     """
 
@@ -301,6 +301,9 @@ Pair = tuple[str, str]
 
 CLIENTS = "clients"
 
+Shape = Literal["primary", "replica", "node", "one-way", "bridge", "halves", "ring", "clients"]
+"""How a partition divides the nodes (`nemesis/partitions.py` says what each one is)."""
+
 
 @runtime_checkable
 class Node(Kill, Pause, Protocol):
@@ -321,6 +324,8 @@ class Cluster(Protocol):
 
     nodes: Sequence[Any]
     """The nodes, in the order of their names."""
+    shapes: tuple[Shape, ...]
+    """The partitions that its links can express."""
 
     def primary(self) -> Any:
         """The node that has the say at the moment."""
@@ -349,8 +354,8 @@ class Held(msgspec.Struct, frozen=True):
 class Promote(Cluster, Protocol):
     """A cluster in which a replica can be made the primary."""
 
-    def promote(self) -> Any:
-        """Make the replica that has most the primary, and lead new clients there; say which."""
+    def promote(self, *, most: bool = True) -> Any:
+        """Make the replica that has most (or least) the primary, lead new clients there; say which."""
 
     def rejoin(self) -> None:
         """Make every node that is no replica of the primary one again, started if it is down."""

@@ -21,6 +21,7 @@ class Failover:
 
     name: ClassVar[str] = "failover"
     fate: ClassVar[Fate] = "killed"
+    most: ClassVar[bool] = True
 
     def missing(self, backend: Backend) -> str | None:
         """It needs replicas that can be promoted."""
@@ -35,7 +36,14 @@ class Failover:
         self, arena: Arena, rng: random.Random, backend: Backend, *, aimed: bool
     ) -> _FailoverStrike:
         """There is one primary."""
-        return _FailoverStrike(backend, self.fate)
+        return _FailoverStrike(backend, self.fate, most=self.most)
+
+
+class FailoverBehind(Failover):
+    """`failover-behind`: the primary is killed, and the replica that has least is promoted."""
+
+    name = "failover-behind"
+    most = False
 
 
 class FailoverRunning(Failover):
@@ -53,8 +61,9 @@ class FailoverResumed(Failover):
 
 
 class _FailoverStrike:
-    def __init__(self, backend: Any, fate: Fate) -> None:
+    def __init__(self, backend: Any, fate: Fate, *, most: bool) -> None:
         self.backend = backend
+        self._most = most
         self.fate = fate
         self.old = backend.primary()
         self.new: Any = None
@@ -76,7 +85,7 @@ class _FailoverStrike:
         for node in self.backend.nodes:
             if node is not self.old:
                 node.resume()
-        self.new = self.backend.promote()
+        self.new = self.backend.promote(most=self._most)
         self._took = time.monotonic() - self.began
         if self.fate == "resumed":
             self.old.resume()

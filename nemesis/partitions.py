@@ -9,24 +9,28 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from ..harness.engine import Arena
-from ..harness.protocols import CLIENTS, Backend, Cluster, Evidence, Held, Pair
+from ..harness.protocols import CLIENTS, Backend, Cluster, Evidence, Held, Pair, Shape
 
-Shape = Literal["any", "primary", "node", "halves", "ring", "bridge", "one-way", "clients"]
+_AMONG_MANY: Sequence[Shape] = ("halves", "ring")
+"""Shapes that are others' twins among three nodes."""
 
 
 class Partition:
     """`partition`: nodes are cut off from one another, in a shape drawn from the seed."""
 
     name: ClassVar[str] = "partition"
-    shape: ClassVar[Shape] = "any"
+    shape: ClassVar[Shape | None] = None
+    """None: drawn from those that the cluster's links can express."""
 
     def missing(self, backend: Backend) -> str | None:
-        """It needs links that are ours."""
+        """It needs links that are ours, and that can be cut in this shape."""
         if isinstance(backend, Cluster):
-            return None
+            if self.shape is None or self.shape in backend.shapes:
+                return None
+            return f"the links of {backend.name} can express only {', '.join(backend.shapes)}"
         topologies = ", ".join(getattr(backend, "clusters", {})) or "none"
         return (
             f"{backend.name} has no links of ours to cut: it needs a cluster "
@@ -45,6 +49,13 @@ class PartitionPrimary(Partition):
 
     name = "partition-primary"
     shape = "primary"
+
+
+class PartitionReplica(Partition):
+    """`partition-replica`: the primary and one other node are cut off from each other."""
+
+    name = "partition-replica"
+    shape = "replica"
 
 
 class PartitionNode(Partition):
@@ -90,7 +101,7 @@ class PartitionClients(Partition):
 
 
 class _PartitionStrike:
-    def __init__(self, backend: Any, shape: Shape, rng: random.Random) -> None:
+    def __init__(self, backend: Any, shape: Shape | None, rng: random.Random) -> None:
         self.backend = backend
         self.pairs, said = grudge(backend, shape, rng)
         self.target = f"{backend.name}: {said}"
@@ -119,19 +130,23 @@ class _PartitionStrike:
         )
 
 
-def grudge(cluster: Any, shape: Shape, rng: random.Random) -> tuple[list[Pair], str]:
+def grudge(cluster: Any, shape: Shape | None, rng: random.Random) -> tuple[list[Pair], str]:
     """The directions to cut for a shape, and how to say it."""
     names = [node.name for node in cluster.nodes]
     rng.shuffle(names)
-    if shape == "any":
-        small: Sequence[Shape] = ("primary", "node", "one-way", "bridge")
-        shape = rng.choice(small if len(names) < 4 else (*small, "halves", "ring"))
-    one = cluster.primary().name if shape in ("primary", "clients") else names[0]
+    if shape is None:
+        without = ("clients", *(_AMONG_MANY if len(names) < 4 else ()))
+        shape = rng.choice([each for each in cluster.shapes if each not in without])
+    of_primary = shape in ("primary", "replica", "clients")
+    one = cluster.primary().name if of_primary else names[0]
     others = [name for name in names if name != one]
     if shape == "clients":
         return _between([CLIENTS], [one]), f"clients are cut off from {one}"
     if shape in ("primary", "node"):
         return _between([one], others), f"{one} is cut off from {_and(others)}"
+    if shape == "replica":
+        replica = next(name for name in names if name != one)
+        return _between([one], [replica]), f"{one} and {replica} are cut off from each other"
     if shape == "one-way":
         return [(one, other) for other in others], f"what {one} sends reaches nobody"
     half = len(names) // 2

@@ -62,6 +62,23 @@ class KillAll(KillServer):
     which = "all"
 
 
+class RollingRestart:
+    """`rolling-restart`: every node in turn is killed and started again at once."""
+
+    name: ClassVar[str] = "rolling-restart"
+
+    def missing(self, backend: Backend) -> str | None:
+        """It strikes servers of ours only."""
+        return lacks(backend, Kill, "all")
+
+    def draw(
+        self, arena: Arena, rng: random.Random, backend: Backend, *, aimed: bool
+    ) -> _RestartStrike:
+        """All nodes, the primary last."""
+        nodes, target = chosen(backend, "all", rng)
+        return _RestartStrike(backend, nodes, target)
+
+
 class PauseServer:
     """`pause`: SIGSTOP every process of the server; SIGCONT when the fault ends."""
 
@@ -133,6 +150,32 @@ class _KillStrike(_ServerStrike):
             f"{len(self._struck)} processes of {self.target.removeprefix('server ')} were killed, "
             f"{'all' if gone else 'not all'} are gone; {self._silence()}, "
             f"and all was well again after {self._ended - self.began:.2f} s",
+        )
+
+
+class _RestartStrike(_ServerStrike):
+    def __init__(self, backend: Backend, nodes: Sequence[Any], target: str) -> None:
+        super().__init__(backend, nodes, target)
+        self._again = 0
+
+    def inject(self) -> None:
+        self.began = time.monotonic()
+        for node in self.nodes:
+            self._struck += node.kill()
+            node.restart()
+            self._again += bool(node.processes())
+        self._ended = time.monotonic()
+
+    def heal(self) -> None:
+        self.backend.restart()
+
+    def evidence(self) -> Evidence:
+        gone = bool(self._struck) and not any(_same(process) for process in self._struck)
+        return Evidence(
+            gone and self._again == len(self.nodes),
+            f"{len(self._struck)} processes of {self.target.removeprefix('server ')} were killed; "
+            f"{self._again} of {len(self.nodes)} were started again, within "
+            f"{self._ended - self.began:.2f} s",
         )
 
 

@@ -48,6 +48,10 @@ class Set(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         "async-failover": f"{_HERE}.postgres_replicas:AsyncFailover",
         "sync-failover": f"{_HERE}.postgres_replicas:SyncFailover",
         "split-brain": f"{_HERE}.postgres_replicas:SplitBrain",
+        "async-replication": f"{_HERE}.valkey_replicas:AsyncReplication",
+        "wait-elsewhere": f"{_HERE}.valkey_replicas:WaitElsewhere",
+        "wait-here": f"{_HERE}.valkey_replicas:WaitHere",
+        "wait-for-the-wrong-one": f"{_HERE}.valkey_replicas:WaitForTheWrongOne",
         "sadd": f"{_HERE}.valkey:Sadd",
         "members-then-set": f"{_HERE}.valkey:MembersThenSet",
     }

@@ -15,7 +15,7 @@ class Insert:
     workload = "set"
     needs = ("postgres",)
     expect = "safe"
-    faults = ("none", "kill", "pause", "kill-client")
+    faults: tuple[str, ...] = ("none", "kill", "pause", "kill-client")
     postgres: Connection[Any]
 
     def setup(self, ctx: Context) -> None:

@@ -16,7 +16,7 @@ class Sadd:
     workload = "set"
     needs = ("valkey",)
     expect = "safe"
-    faults = ("none", "kill", "pause", "kill-client")
+    faults: tuple[str, ...] = ("none", "kill", "pause", "kill-client")
     valkey: Redis
 
     def open(self, ctx: Context) -> None:
