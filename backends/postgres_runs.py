@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from ..harness.errors import Broken, UsageError
-from ..harness.protocols import ClientSpec
+from ..harness.protocols import ClientSpec, Interruption
 from .local import within
 from .postgres_server import ask
 
@@ -27,6 +27,17 @@ TERMINATE = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE application_name = %s AND backend_type = 'client backend' AND pid <> pg_backend_pid()
 """
+_INTERRUPT = """
+SELECT count(*) FROM (SELECT {call} AS struck FROM pg_stat_activity
+WHERE application_name = %s AND backend_type = 'client backend' AND {which}) s WHERE struck
+"""
+_INTERRUPTIONS: Mapping[Interruption, str] = {
+    "terminate": _INTERRUPT.format(call="pg_terminate_backend(pid)", which="true"),
+    "cancel": _INTERRUPT.format(call="pg_cancel_backend(pid)", which="state = 'active'"),
+    "cancel-waits": _INTERRUPT.format(
+        call="pg_cancel_backend(pid)", which="wait_event = 'SyncRep'"
+    ),
+}
 _SETTINGS = """
 SELECT name, setting || coalesce(' ' || unit, '') FROM pg_settings
 WHERE setting IS DISTINCT FROM boot_val
@@ -132,6 +143,10 @@ class PostgresRuns:
     def terminate_sessions(self) -> None:
         """End this run's sessions on the server."""
         self._ask(TERMINATE, (self._session,))
+
+    def interrupt(self, how: Interruption) -> int:
+        """End this run's sessions, or what they are at; how many."""
+        return int(self._ask(_INTERRUPTIONS[how], (self._session,))[0][0])
 
     def settings(self) -> Mapping[str, str]:
         """The server's settings that differ from its defaults; places and ports left out."""

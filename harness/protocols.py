@@ -375,6 +375,18 @@ class Lag(Cluster, Protocol):
         """How many bytes of the log it has still to apply."""
 
 
+Interruption = Literal["terminate", "cancel", "cancel-waits"]
+"""Sessions are ended; or their statements are cancelled; or only their waits for a standby are."""
+
+
+@runtime_checkable
+class Interrupt(Protocol):
+    """A backend that can end what this run's sessions are at."""
+
+    def interrupt(self, how: Interruption) -> int:
+        """Do it to every session that it applies to at the moment; how many that were."""
+
+
 @runtime_checkable
 class Logs(Protocol):
     """A backend that writes a log file of its own."""

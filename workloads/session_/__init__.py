@@ -40,6 +40,10 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         "row": f"{_HERE}.postgres:Row",
         "private-cache": f"{_HERE}.postgres:PrivateCache",
         "snapshot-kept-open": f"{_HERE}.postgres:SnapshotKeptOpen",
+        "read-from-replica": f"{_HERE}.postgres_replicas:ReadFromReplica",
+        "read-from-any-replica": f"{_HERE}.postgres_replicas:ReadFromAnyReplica",
+        "pinned-after-write": f"{_HERE}.postgres_replicas:PinnedAfterWrite",
+        "replica-with-token": f"{_HERE}.postgres_replicas:ReplicaWithToken",
         "key": f"{_HERE}.valkey:Key",
     }
 

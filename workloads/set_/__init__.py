@@ -48,6 +48,8 @@ class Set(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         "async-failover": f"{_HERE}.postgres_replicas:AsyncFailover",
         "sync-failover": f"{_HERE}.postgres_replicas:SyncFailover",
         "split-brain": f"{_HERE}.postgres_replicas:SplitBrain",
+        "commit-wait-cancelled": f"{_HERE}.postgres_replicas:CommitWaitCancelled",
+        "commit-warning-ignored": f"{_HERE}.postgres_replicas:CommitWarningIgnored",
         "async-replication": f"{_HERE}.valkey_replicas:AsyncReplication",
         "wait-elsewhere": f"{_HERE}.valkey_replicas:WaitElsewhere",
         "wait-here": f"{_HERE}.valkey_replicas:WaitHere",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ....harness.context import Context
 from .postgres import Insert
 
 
@@ -41,3 +42,48 @@ class SplitBrain(Insert):
     expect = "unsafe"
     anomaly = "lost-element"
     faults = ("failover-resumed",)
+
+
+class CommitWaitCancelled(Insert):
+    """D08s: a commit whose wait for a standby was cancelled is of unknown outcome.
+
+    The server answers such a COMMIT with success and a warning. Whoever looks at warnings knows
+    that the element is on the primary alone.
+    """
+
+    needs = ("postgres:sync",)
+    expect = "safe"
+    faults = ("partition-primary+cancel-waits+failover",)
+    warnings: list[str]
+
+    def open(self, ctx: Context) -> None:
+        """Keep the connection, and what the server warns of."""
+        super().open(ctx)
+        self.warnings = []
+        self.postgres.add_notice_handler(
+            lambda notice: self.warnings.append(notice.message_primary or "")
+        )
+
+    def add(self, x: int) -> None:
+        """One statement; a warning at its commit is not swallowed."""
+        self.warnings.clear()
+        super().add(x)
+        if self.warnings:
+            raise NotReplicated(self.warnings[0])
+
+
+class CommitWarningIgnored(Insert):
+    """D08: the same, and nobody looks at the warning.
+
+    The caller is told that the element is there, and after the failover it is not. Mend it by
+    treating a warning at COMMIT as an unknown outcome (`commit-wait-cancelled`).
+    """
+
+    needs = ("postgres:sync",)
+    expect = "unsafe"
+    anomaly = "lost-element"
+    faults = ("partition-primary+cancel-waits+failover",)
+
+
+class NotReplicated(Exception):
+    """The element is on the primary, and perhaps nowhere else."""
