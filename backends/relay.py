@@ -14,6 +14,7 @@ import fcntl
 import json
 import sys
 import termios
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -48,6 +49,7 @@ class Side(asyncio.Protocol):
         self.ended = False
         self.silent = False
         """Whether it said all that it had to say."""
+        self.late: deque[tuple[float, bytes]] = deque()
         self._due = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -67,13 +69,23 @@ class Side(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         wait = self.relay.wait(self.pair, len(data))
-        if not wait:
+        now = asyncio.get_running_loop().time()
+        # What is delayed must not be overtaken, by what comes after the delays ended either.
+        if not wait and not self.late:
             self._pass(data)
             return
+        self._due = max(self._due, now + wait)
+        self.late.append((self._due, data))
+        if len(self.late) == 1:
+            asyncio.get_running_loop().call_at(self._due, self._pass_late)
+
+    def _pass_late(self) -> None:
+        """Pass on what is due, in the order in which it came."""
         loop = asyncio.get_running_loop()
-        # One after another: what is delayed must not be overtaken.
-        self._due = max(self._due, loop.time() + wait)
-        loop.call_at(self._due, self._pass, data)
+        while self.late and self.late[0][0] <= loop.time():
+            self._pass(self.late.popleft()[1])
+        if self.late:
+            loop.call_at(self.late[0][0], self._pass_late)
 
     def _pass(self, data: bytes) -> None:
         if self.other is not None and self.other.transport is not None:
@@ -81,8 +93,10 @@ class Side(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """One side said all it had to say; the other may go on."""
-        loop = asyncio.get_running_loop()
-        loop.call_at(max(self._due, loop.time()), self._pass_end)
+        if self.late:
+            asyncio.get_running_loop().call_at(self._due, self.eof_received)
+        else:
+            self._pass_end()
         return True
 
     def _pass_end(self) -> None:
@@ -178,11 +192,14 @@ class Relay:
         """Ends that went while cut off; their others hear of it at the healing."""
         self.cut: frozenset[tuple[str, str]] = frozenset()
         self.slow: dict[tuple[str, str], tuple[float, float]] = {}
+        self.slowed = 0
+        """Bytes that were made late since the last order to be slow."""
 
     def wait(self, pair: tuple[str, str], size: int) -> float:
         """Seconds until this many bytes arrive in this direction."""
         if not self.slow or pair not in self.slow:
             return 0.0
+        self.slowed += size
         delay, rate = self.slow[pair]
         return delay + (size / rate if rate else 0.0)
 
@@ -232,17 +249,19 @@ class Relay:
 
     def _slow(self, order: dict[str, Any]) -> dict[str, Any]:
         """From now on exactly these directions are slow: seconds, and bytes a second (0: any)."""
+        self.slowed = 0
         how = (float(order["delay"]), float(order["rate"]))
         self.slow = {(sender, receiver): how for sender, receiver in order["pairs"]}  # noqa: C420
         return {}
 
     def _held(self, order: dict[str, Any]) -> dict[str, Any]:
-        """What the cuts keep back: bytes, and connections that hang."""
+        """What the cuts keep back, bytes and connections that hang; and what was made late."""
         behind = [side for side in self.sides if side.pair in self.cut]
         hung = [side for side in self.sides if side.other is None]
         return {
             "bytes": sum(side.waiting() for side in {*behind, *hung}),
             "connections": len({id(side) for side in (*behind, *hung)}) + len(self.unheard),
+            "slowed": self.slowed,
         }
 
 

@@ -339,15 +339,20 @@ class Cluster(Protocol):
     def reconnect(self) -> None:
         """Undo every cut; what hung goes on."""
 
+    def slow(self, pairs: Iterable[Pair], *, delay_s: float, rate: float = 0.0) -> None:
+        """From now on what goes in these directions is late, and at most `rate` bytes a second."""
+
     def held(self) -> Held:
         """What the cuts keep back at the moment."""
 
 
 class Held(msgspec.Struct, frozen=True):
-    """What cut links keep back: bytes that were sent and do not arrive, connections that hang."""
+    """What links keep back: bytes that were sent and do not arrive, connections that hang; and how
+    many bytes were made late."""
 
     bytes: int
     connections: int
+    slowed: int = 0
 
 
 @runtime_checkable

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 from psycopg import Connection
 
@@ -57,7 +57,7 @@ class ReadFromAnyReplica(_Split):
     """
 
     expect = "unsafe"
-    anomaly = "monotonic-reads"
+    anomaly = "non-monotonic-read"
     faults = ("lag-one",)
 
     def read(self, key: int) -> int | None:
@@ -74,6 +74,7 @@ class PinnedAfterWrite(_Split):
 
     expect = "unsafe"
     anomaly = "read-your-writes"
+    params: ClassVar[dict[str, Any]] = {"write_share": 0.004}
     PIN_S = 1.0
 
     def open(self, ctx: Context) -> None:
