@@ -378,7 +378,8 @@ def convert(source: str, form: str, target: Path | None, **options: Any) -> None
     from .converting import convert as write
 
     output = _output(options)
-    write(source, form, target, out=output.out, say=lambda text: click.echo(text, err=True))
+    with _to_whoever_reads():
+        write(source, form, target, out=output.out, say=lambda text: click.echo(text, err=True))
 
 
 @main.command()

@@ -18,6 +18,7 @@ import msgspec
 from . import __version__
 from .checkers.floors import below_floors
 from .checkers.judge import judge
+from .checkers.levels import named
 from .checkers.stats import stats
 from .harness.choosing import Chosen, Wish, backend_parts, choose, make_workload
 from .harness.engine import Engine, Outcome, View
@@ -36,7 +37,15 @@ from .nemesis.nemesis import ScheduledNemesis
 from .nemesis.schedule import plan
 from .results.meter import Meter
 from .results.report import write_report
-from .results.store import load_history, lock_run, new_run, run_meta, save_history, save_result
+from .results.store import (
+    load_history,
+    lock_run,
+    new_run,
+    notes_on,
+    run_meta,
+    save_history,
+    save_result,
+)
 
 DRIVERS = ("psycopg", "redis", "msgspec", "numpy")
 
@@ -90,7 +99,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 def run(wish: Wish, *, servers: Servers, out: Path, view: View) -> Run:
     """Run one test as wished, judge it, and write its folder; exceptions are DokkaebiErrors."""
-    spec, chosen = choose(wish)
+    spec, chosen = choose(by_its_own_name(wish))
     workload: Workload = make_workload(chosen.workload, spec.params)
     nemesis = _nemesis(spec)
     backends = _backends(spec, wish, servers, view)
@@ -119,6 +128,13 @@ def run(wish: Wish, *, servers: Servers, out: Path, view: View) -> Run:
         finally:
             _keep_logs(backends, folder)
         return _judged(spec, chosen, workload, outcome, backends, folder, view)
+
+
+def by_its_own_name(wish: Wish) -> Wish:
+    """The wish with its level by the name that specs and workloads know."""
+    if wish.level is None:
+        return wish
+    return msgspec.structs.replace(wish, level=named(wish.level).name)
 
 
 def _judged(
@@ -188,6 +204,9 @@ def check_run(folder: Path, *, view: View) -> Run:
     workload = make_workload(find("workloads", spec.workload), spec.params)
     history = load_history(folder)
     result = judge_run(history, spec, workload, folder=folder, environment=_environment(spec, {}))
+    result = msgspec.structs.replace(result, notes=notes_on(folder))
+    for note in result.notes:
+        view.note(note)
     save_result(folder, result)
     report(result, history, workload, view)
     return Run(result=result, history=history, remedy=workload.remedy)
@@ -202,7 +221,7 @@ def check_file(source: str, given: Given, *, meter: Meter) -> Run:
 def check_run_as(folder: Path, given: Given, *, meter: Meter) -> Run:
     """Judge a stored run for something else than it was made for; nothing is written to it."""
     check_given(given)
-    recorded = Recorded(load_history(folder), "jsonl")
+    recorded = Recorded(load_history(folder), "jsonl", notes_on(folder))
     if given.workload is None and given.model is None:
         made_for = load_spec(folder / "spec.json").workload
         given = msgspec.structs.replace(given, workload=made_for)

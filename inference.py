@@ -31,12 +31,16 @@ class Guess(msgspec.Struct, frozen=True):
 
 
 class Look(msgspec.Struct, frozen=True):
-    """What there is to see of a history: its functions, what was asked, what was answered."""
+    """What there is to see of a history: its functions, what was asked, what was answered.
+
+    `timed`: its events have times.
+    """
 
     functions: frozenset[str]
     asked: dict[str, list[Any]]
     answered: dict[str, list[Any]]
     ours: bool
+    timed: bool
 
 
 def infer(history: History, *, ours: bool) -> Guess:
@@ -75,7 +79,8 @@ def _look(history: History, ours: bool) -> Look:
         asked[op.f].append(op.asked)
         if op.type == "ok":
             answered[op.f].append(op.value)
-    return Look(frozenset(functions), asked, answered, ours)
+    timed = bool(len(history)) and int(history.time[0]) >= 0
+    return Look(frozenset(functions), asked, answered, ours, timed)
 
 
 def keyed(history: History) -> bool:
@@ -174,17 +179,19 @@ def _registers(look: Look) -> Iterator[Guess]:
 
 
 def _locks(look: Look) -> Iterator[Guess]:
-    """acquire and release: of leases with names, or of one plain mutex."""
+    """acquire and release: of leases with names, or of one plain mutex. Leases need times."""
     if "acquire" not in look.functions or "release" not in look.functions:
         return
     if look.functions - {"acquire", "release", "guard-read", "guard-write"}:
         return
-    if look.functions & {"guard-read", "guard-write"} or any(
-        isinstance(value, str) for value in look.asked["acquire"]
-    ):
-        yield Guess("lock", "locks are acquired by name")
+    if look.functions & {"guard-read", "guard-write"}:
+        yield Guess("lock", "locks guard something that is read and written")
         return
-    yield Guess("lock", "locks with leases")
+    if look.timed:
+        if any(isinstance(value, str) for value in look.asked["acquire"]):
+            yield Guess("lock", "locks are acquired by name")
+            return
+        yield Guess("lock", "locks with leases")
     yield Guess("mutex", "a lock that does not know its owner", "model")
     yield Guess("owner-mutex", "a lock that only its owner releases", "model")
 

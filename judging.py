@@ -16,9 +16,10 @@ import msgspec
 
 from .checkers.bank import BankChecker
 from .checkers.judge import judge
-from .checkers.levels import LEVELS
+from .checkers.levels import named
 from .checkers.linearizable import LinearizableChecker
 from .checkers.models import MODELS
+from .checkers.progress import ProgressChecker
 from .checkers.stats import stats
 from .checkers.wording import label
 from .harness.choosing import make_workload, read_params
@@ -29,7 +30,7 @@ from .harness.formats.reading import Recorded, read
 from .harness.history import History, Operation
 from .harness.plugins import find, unknown_name
 from .harness.protocols import Checker
-from .harness.result import Result
+from .harness.result import CheckerResult, Result
 from .harness.trace import plain as words
 from .harness.verdict import Verdict, unknown
 from .inference import infer, keyed
@@ -83,18 +84,23 @@ def check_history(source: str, given: Given, *, meter: Meter) -> Judged:
 
 def judge_recorded(recorded: Recorded, given: Given, *, source: str, meter: Meter) -> Judged:
     """Judge a history that was read; where nobody says as what, as what it looks like."""
+    for note in recorded.notes:
+        meter.note(note)
     given = _inferred(recorded, given, meter)
     if given.model is not None and recorded.history.meta.get("realtime") is False:
         raise UsageError(
             f"--model {given.model}: this history does not tell what came first in real time, "
             "so nothing can be said of linearizability"
         )
-    _check_functions(recorded.history, given, source)
     judges = _judges(recorded, given, meter)
     history = recorded.history.with_meta(**judges.meta)
     checkers = [_Watched(checker, meter) for checker in judges.checkers]
-    verdict, each = judge(history, checkers)
-    if verdict.verdict == "holds" and verdict.judged == 0:
+    try:
+        _check_functions(recorded.history, given)
+        verdict, each = judge(history, checkers)
+    except UsageError as error:
+        raise recorded.placed(error, source) from None
+    if verdict.verdict == "holds" and not _something_judged(each):
         verdict = unknown("no operation could be judged")
     meter.stage("counting")
     result = Result(
@@ -104,8 +110,16 @@ def judge_recorded(recorded: Recorded, given: Given, *, source: str, meter: Mete
         faults=tuple(fault_records(history)),
         spec=None,
         folder=None,
+        notes=tuple(meter.notes),
     )
     return Judged(result=result, history=history, remedy=judges.remedy)
+
+
+def _something_judged(each: Mapping[str, CheckerResult]) -> bool:
+    """Whether the promise itself was judged: that there was progress proves nothing of it."""
+    return any(
+        result.verdict.judged for name, result in each.items() if name != ProgressChecker.name
+    )
 
 
 class _Watched:
@@ -133,7 +147,7 @@ def check_given(given: Given) -> None:
             )
         if given.model not in MODELS:
             raise UsageError(unknown_name("model", given.model, MODELS))
-    if given.level is not None and level_name(given.level) != "linearizable" and given.model:
+    if given.level is not None and named(given.level).name != "linearizable" and given.model:
         raise UsageError(
             f"--level {given.level}: a model is judged for linearizable, and for nothing else"
         )
@@ -151,6 +165,12 @@ def _inferred(recorded: Recorded, given: Given, meter: Meter) -> Given:
         if given.initial is None and "initial" in _parameters(guess.name):
             meter.note("its initial value is taken to be nil; --initial says otherwise")
         return msgspec.structs.replace(given, model=guess.name)
+    if guess.name == "lock" and not {"ttl", "lease"} & given.params.keys():
+        ttl = find("workloads", "lock")().ttl
+        meter.note(
+            f"its locks are taken to be leases of {ttl:g} s; "
+            "--param ttl=SECONDS or --param lease=null (they never expire) says otherwise"
+        )
     return msgspec.structs.replace(given, workload=guess.name)
 
 
@@ -266,7 +286,7 @@ def _level(recorded: Recorded, given: Given, workload: Any, meter: Meter) -> str
             meter.note(f"the level is {TIMELESS}: this history has no real time")
             return TIMELESS
         return None
-    name = level_name(given.level)
+    name = named(given.level).name
     if timeless and name == "read-committed":
         meter.note("read committed as Biswas & Enea define it: monotonic-read-committed")
         name = "monotonic-read-committed"
@@ -280,15 +300,6 @@ def _level(recorded: Recorded, given: Given, workload: Any, meter: Meter) -> str
             f"--level {given.level}: this history does not tell what came first in real time"
         )
     return name
-
-
-def level_name(text: str) -> str:
-    """A level's own name, from that or another of its names; a wrong one lists the close ones."""
-    wanted = text.lower().replace(" ", "-")
-    for name, level in LEVELS.items():
-        if wanted in (name.lower(), *map(str.lower, level.aliases)):
-            return name
-    raise UsageError(unknown_name("level", text, LEVELS))
 
 
 def _spend(checkers: Sequence[Checker], budget: int, name: str) -> None:
@@ -315,8 +326,8 @@ def value_of(text: str) -> Any:
         return text
 
 
-def _check_functions(history: History, given: Given, source: str) -> None:
-    """Refuse operations that are not of what judges them, with the first one's place."""
+def _check_functions(history: History, given: Given) -> None:
+    """Refuse operations that are not of what judges them; the first one is named."""
     if given.model is not None:
         name = given.model
         known = getattr(MODELS.get(name), "functions", None)
@@ -328,9 +339,7 @@ def _check_functions(history: History, given: Given, source: str) -> None:
         return
     strange = used - set(known)
     op = next(history.operations(*strange))
-    raise MalformedHistory(
+    raise UsageError(
         f"operation {op.index}: {op.f} {words(op.asked)} is not what {name} asks; "
-        f"it knows {', '.join(sorted(known))}",
-        source=source,
-        line=op.index + 1,
+        f"it knows {', '.join(sorted(known))}"
     )

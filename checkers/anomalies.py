@@ -13,6 +13,7 @@ from typing import Any
 
 from ..harness.errors import UsageError
 from ..harness.verdict import Kind
+from .remedies import remedy
 
 ADYA = "Adya 1999, Weak Consistency: A Generalized Theory"
 ELLE = "Kingsbury & Alvaro 2020, Elle (VLDB 14)"
@@ -46,6 +47,8 @@ SUFFIXES = {
 class Definition:
     """An anomaly: `meaning` in one line, `impact` on an application, `source` where it is defined.
 
+    `noun` is what headlines call it, where that is not its name with spaces; `plural` the same in
+    the plural, where that is not regular.
     `cyclic` anomalies have the variants of `SUFFIXES`. `example` is the smallest one there is, as
     micro-operations of transactions: four lines.
     """
@@ -54,6 +57,8 @@ class Definition:
     meaning: str
     impact: str
     source: str
+    noun: str = ""
+    plural: str = ""
     kind: Kind = "safety"
     aliases: tuple[str, ...] = ()
     cyclic: bool = False
@@ -66,6 +71,7 @@ _CYCLES = (
         "Dirty write: transactions overwrite each other's writes in a circle (only ww edges).",
         "Rows that belong together end as a mixture of two transactions.",
         ADYA,
+        noun="dirty write",
         aliases=("dirty-write", "P0"),
         cyclic=True,
         example="""\
@@ -79,6 +85,7 @@ T3  r x [1 2], r y [4 3]: T1 wrote x first, T2 wrote y first""",
         "Circular information flow: transactions saw or overwrote each other in a circle (ww, wr).",
         "Each of two transactions acted on what the other had not committed yet.",
         ADYA,
+        noun="circular information flow",
         aliases=("circular-information-flow",),
         cyclic=True,
         example="""\
@@ -92,6 +99,7 @@ Each saw what the other one wrote""",
         "Read skew: a cycle with exactly one anti-dependency (rw).",
         "A transaction sees half of another one: the debit without the credit.",
         ADYA,
+        noun="read skew",
         aliases=("read-skew", "A5A", "G-single-item"),
         cyclic=True,
         example="""\
@@ -105,6 +113,7 @@ T1 saw one half of T2 and not the other""",
         "A cycle with several anti-dependencies (rw), no two of them in a row.",
         "What no snapshot can show: snapshot isolation forbids it.",
         CERONE,
+        noun="forked snapshot",
         aliases=("G-nonadjacent-item",),
         cyclic=True,
         example="""\
@@ -118,6 +127,7 @@ T4  r x [], r y [2]: T3 and T4 saw T1 and T2 in opposite orders""",
         "Write skew: a cycle with anti-dependencies (rw) on single items.",
         "Two transactions check the same rule, then each breaks it for the other.",
         ADYA,
+        noun="write skew",
         aliases=("write-skew", "A5B"),
         cyclic=True,
         example="""\
@@ -131,6 +141,7 @@ T2  commit: neither saw what the other one wrote""",
         "Anti-dependency cycle, predicates included: phantoms.",
         "A row that a search did not find was inserted by one that relied on it.",
         ADYA,
+        noun="phantom",
         aliases=("phantom", "P3"),
         cyclic=True,
         example="""\
@@ -147,6 +158,7 @@ _TRANSACTIONS = (
         "Aborted read: a committed transaction read what an aborted one had written.",
         "The application acted on something that never happened.",
         ADYA,
+        noun="aborted read",
         aliases=("aborted-read", "dirty-read"),
         example="""\
 T1  append 1 to x
@@ -159,6 +171,7 @@ T2                  commit: it acted on what never happened""",
         "Intermediate read: a transaction read a value that its writer itself overwrote later.",
         "The application acted on work in progress.",
         ADYA,
+        noun="intermediate read",
         aliases=("intermediate-read",),
         example="""\
 T1  append 1 to x
@@ -171,6 +184,7 @@ T2                  commit: it saw T1 half done""",
         "A transaction does not see its own earlier reads or writes.",
         "Code that reads back what it wrote a line before is wrong.",
         CERONE,
+        noun="internal contradiction",
         example="""\
 T1  r x [1]
 T1  append 2 to x
@@ -193,6 +207,7 @@ It read what it wrote itself only afterwards""",
         "Two reads of one key show its elements in orders that exclude each other.",
         "There is no single history of this row.",
         ELLE,
+        noun="incompatible order",
         example="""\
 T1  append 1 to x
 T2  append 2 to x
@@ -204,6 +219,7 @@ T4  r x [2 1]""",
         "A read shows an element twice that was appended once.",
         "One request took effect more than once.",
         ELLE,
+        noun="duplicated element",
         example="""\
 T1  append 1 to x
 T2  r x [1]
@@ -226,6 +242,8 @@ T3  r x [1 2]: T2 stands on what was rolled back""",
         "The versions of one key cannot be put in any order.",
         "There is no single history of this row.",
         ELLE,
+        noun="circle of versions",
+        plural="circles of versions",
         cyclic=True,
         example="""\
 T1  r x 1, w x 2
@@ -247,6 +265,8 @@ _VISIBILITY = (
         "A transaction read from another one, then something older that that one had replaced.",
         "Data moves backwards while one request looks at it.",
         BISWAS,
+        noun="view that went back",
+        plural="views that went back",
         cyclic=True,
         example="""\
 T1  w x 1
@@ -286,6 +306,7 @@ _ORDERS = tuple(
         f"Whatever the order of versions, the transactions are not {level}.",
         "No single history of this data explains what was answered.",
         PAPADIMITRIOU,
+        noun="impossible order",
     )
     for model, level in (
         ("PL-SS", "strict-serializable"),
@@ -327,6 +348,7 @@ T3  r x [2]""",
         "No order of the operations within their intervals explains what was answered.",
         "The object does not behave like one copy that does one thing at a time.",
         HERLIHY,
+        noun="nonlinearizable object",
     ),
     Definition(
         "stale-read",
@@ -381,6 +403,7 @@ Nobody ever wrote 7""",
         "A total that never changes was seen to differ.",
         "Money appears or disappears, in a report or for good.",
         JEPSEN,
+        noun="broken total",
     ),
     Definition(
         "overdraft",
@@ -393,6 +416,8 @@ Nobody ever wrote 7""",
         "More was taken than there was.",
         "More tickets are sold than seats exist.",
         BERENSON,
+        noun="sale beyond the stock",
+        plural="sales beyond the stock",
     ),
     Definition(
         "bad-estimate",
@@ -420,6 +445,8 @@ _LOCKS = (
         "More were let in at once, or within a window, than the limit allows.",
         "The protected service gets the load it was to be spared.",
         JEPSEN,
+        noun="admission over the limit",
+        plural="admissions over the limit",
     ),
 )
 
@@ -429,12 +456,16 @@ _SESSIONS = (
         "A process does not see its own acknowledged write.",
         "A user saves and sees the old page.",
         TERRY,
+        noun="lost sight of an own write",
+        plural="lost sights of own writes",
     ),
     Definition(
         "non-monotonic-read",
         "A process sees an older version than it saw before.",
         "A comment that was there is gone after a reload.",
         TERRY,
+        noun="read that went back",
+        plural="reads that went back",
         aliases=("monotonic-reads",),
     ),
     Definition(
@@ -442,12 +473,16 @@ _SESSIONS = (
         "The writes of one process took effect in another order than they were made.",
         "An edit is undone by the one before it.",
         TERRY,
+        noun="write out of order",
+        plural="writes out of order",
     ),
     Definition(
         "writes-follow-reads",
         "A write is seen without what its writer had read before.",
         "An answer appears without its question.",
         TERRY,
+        noun="write before its cause",
+        plural="writes before their cause",
     ),
     Definition(
         "divergence",
@@ -460,6 +495,7 @@ _SESSIONS = (
         "A read is older than the declared bound of staleness.",
         "A cache keeps a value longer than it promises.",
         GOLAB,
+        noun="overly stale read",
     ),
 )
 
@@ -475,6 +511,8 @@ _QUEUES = (
         "Messages took effect in another order than promised.",
         "An account is closed before its last payment.",
         HENZINGER,
+        noun="message out of order",
+        plural="messages out of order",
     ),
 )
 
@@ -498,6 +536,7 @@ _LIVENESS = (
         "No operation of a kind succeeded for a third of the main phase, faults left out.",
         "The service is up and does nothing.",
         ALPERN,
+        noun="standstill",
         kind="liveness",
     ),
 )
@@ -603,12 +642,32 @@ def define(name: str) -> Definition:
     )
 
 
+def noun(name: str, number: int = 1) -> str:
+    """What headlines call an anomaly or a variant of one: `lost update`, `write skews`."""
+    for suffix in SUFFIXES:
+        name = name.removesuffix(suffix)
+    known = ANOMALIES.get(name)
+    one = (known.noun if known else "") or name.replace("-", " ")
+    if number == 1:
+        return one
+    return (known.plural if known else "") or _plural(one)
+
+
+def _plural(noun: str) -> str:
+    if noun.endswith(("s", "x", "ch", "sh")):
+        return noun + "es"
+    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
+        return noun[:-1] + "ies"
+    return noun + "s"
+
+
 def rows() -> list[dict[str, Any]]:
     """The table as `list anomalies` prints it."""
     return [
         {
             "name": each.name,
             "kind": each.kind,
+            "noun": noun(each.name),
             "what": each.meaning,
             "aliases": list(each.aliases),
             "explained": _explained(each),
@@ -624,5 +683,6 @@ def _explained(definition: Definition) -> str:
     return (
         f"{definition.meaning}\n{definition.impact}\nSource: {definition.source}"
         f"{variants if definition.cyclic else ''}"
+        + (f"\nTo mend it: {mend}" if (mend := remedy(definition.name)) else "")
         + (f"\n\n{definition.example}" if definition.example else "")
     )

@@ -6,54 +6,21 @@ A read is of one moment, so a transfer that may or may not have happened changes
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
-import msgspec
+import numpy as np
 
+from ..harness.columns import FAIL, INFO, OK
 from ..harness.errors import UsageError
-from ..harness.history import History, Operation
+from ..harness.history import History
+from ..harness.interning import I64
 from ..harness.verdict import Anomaly, Verdict, unknown
+from .accounts import Book, Sheet, alone, book, differences, overlaps
 from .findings import merged
-from .sums import reachable
-from .wording import counted, freeze, label, plain, show
-
-
-class Transfer(msgspec.Struct, frozen=True, gc=False):
-    """A transfer between two accounts."""
-
-    op: Operation
-    source: str
-    target: str
-    amount: int
-
-    def effect(self, account: str) -> int:
-        """What it does to one account's balance."""
-        return self.amount * ((account == self.target) - (account == self.source))
-
-
-class Read(msgspec.Struct, frozen=True, gc=False):
-    """A read that answered a balance for every account."""
-
-    op: Operation
-    balances: dict[str, int]
-
-    @property
-    def total(self) -> int:
-        """All the money that it saw."""
-        return sum(self.balances.values())
-
-
-@dataclass(slots=True)
-class _Book:
-    """A history of a bank, sorted; `strange` are the reads that make no sense, and why."""
-
-    transfers: list[Transfer] = field(default_factory=list)
-    reads: list[Read] = field(default_factory=list)
-    strange: list[tuple[Operation, str]] = field(default_factory=list)
+from .wording import counted, freeze, label, plain, show, titled
 
 
 class BankChecker:
@@ -77,42 +44,29 @@ class BankChecker:
 
     def check(self, history: History) -> Verdict:
         """Judge every read and, at rest, every acknowledged transfer; count both."""
-        book = self._book(history)
-        judged = len(book.reads) + len(book.strange)
-        findings = [_tell_garbage(book.strange)] if book.strange else []
-        findings += self._unsettled(book)
-        findings += self._unbalanced(book)
+        found = book(history, self._initial)
+        self._refuse(found)
+        judged = len(found.sheets) + len(found.strange)
+        findings = [self._tell_garbage(found)] if found.strange else []
+        findings += self._unsettled(found)
+        findings += self._unbalanced(found)
         if not self._allow_negative:
-            findings += _overdrawn(book)
+            findings += _overdrawn(found)
         if not judged:
             return unknown("the bank was never read")
-        judged += sum(transfer.op.type == "ok" for transfer in book.transfers)
+        judged += int(np.count_nonzero(found.transfers.type == OK))
         return Verdict(
             verdict="violated" if findings else "holds", anomalies=merged(findings), judged=judged
         )
 
-    def _book(self, history: History) -> _Book:
-        book = _Book()
-        for op in history.operations("transfer", "read"):
-            if op.f == "transfer":
-                book.transfers.append(_transfer(op))
-            elif op.type == "ok":
-                balances = self._balances(op.value)
-                if balances is None and self._initial is None:
-                    _refuse_decimals(op)
-                if balances is None:
-                    book.strange.append((op, self._nonsense(op.value)))
-                else:
-                    book.reads.append(Read(op, balances))
-        return book
-
-    def _balances(self, value: Any) -> dict[str, int] | None:
-        """The balance of each account; None if an answer is no balance sheet of this bank."""
-        if not isinstance(value, dict) or not set(map(type, value.values())) <= {int}:
-            return None
-        balances = {label(name): balance for name, balance in value.items()}
-        known = self._initial is None or balances.keys() == self._initial.keys()
-        return balances if known else None
+    def _refuse(self, found: Book) -> None:
+        """Raise `UsageError` at the first operation that is bad input."""
+        wrong = list(found.wrong)
+        if self._initial is None:
+            wrong += [(at, why) for at, value in found.strange for why in _decimals(value)]
+        if wrong:
+            index, why = min(wrong, key=itemgetter(0))
+            raise UsageError(f"operation {index}: {why}")
 
     def _nonsense(self, value: Any) -> str:
         """What makes an answer no balance sheet of this bank."""
@@ -120,242 +74,208 @@ class BankChecker:
             return f"{show(value)} where balances by account were expected"
         for name, balance in value.items():
             if type(balance) is not int:
-                return f"{show(balance)} as the balance of {show(name)}"
+                return f"{show(balance)} as the balance of {titled(name)}"
         if self._initial is None:
             return ""
         names = set(map(label, value))
-        for name in self._initial.keys() - names:
-            return f"no balance for account {show(name)}"
-        for name in names - self._initial.keys():
-            return f"an account {show(name)} that nobody opened"
+        for name in self._initial:
+            if name not in names:
+                return f"no balance for account {titled(name)}"
+        for name in map(label, value):
+            if name not in self._initial:
+                return f"an account {titled(name)} that nobody opened"
         return ""
 
-    def _unbalanced(self, book: _Book) -> Iterator[Anomaly]:
+    def _unbalanced(self, found: Book) -> Iterator[Anomaly]:
         """Reads whose total is not the bank's."""
-        if not book.reads:
+        sheets = found.sheets
+        if not len(sheets):
             return
-        total = book.reads[0].total if self._total is None else self._total
-        wrong = [read for read in book.reads if read.total != total]
-        if wrong:
-            yield _tell_total(wrong, total, book)
+        total = sheets.total.item(0) if self._total is None else self._total
+        wrong = np.flatnonzero(sheets.total != total)
+        if len(wrong):
+            yield _tell_total(found, wrong, total)
 
-    def _unsettled(self, book: _Book) -> Iterator[Anomaly]:
+    def _unsettled(self, found: Book) -> Iterator[Anomaly]:
         """The last read at rest, where some account lacks what acknowledged transfers left it.
 
         Of several at one instant none is the last: each has to be right.
         """
-        settled = max((t.op.ret for t in book.transfers if t.op.type == "ok"), default=-1)
-        rest = [read for read in book.reads if read.op.call > settled]
-        if self._initial is None or not rest:
+        transfers, calls = found.transfers, found.sheets.call
+        settled = transfers.ret[transfers.type == OK].max(initial=-1)
+        rest = np.flatnonzero(calls > settled)
+        if self._initial is None or not len(rest):
             return
-        latest = max(read.op.call for read in rest)
-        told = [
-            (dict(_differences(self._initial, book.transfers, read)), read)
-            for read in rest
-            if read.op.call == latest
-        ]
-        off, read = max(told, key=lambda each: len(each[0]))
+        latest = rest[calls[rest] == calls[rest].max()]
+        sheets = [found.sheet(row) for row in latest.tolist()]
+        told = [(differences(found, self._initial, sheet), sheet) for sheet in sheets]
+        off, sheet = max(told, key=lambda each: len(each[0]))
         if off:
-            yield _tell_unsettled(off, read, book.transfers)
+            yield _tell_unsettled(found, off, sheet)
+
+    def _tell_garbage(self, found: Book) -> Anomaly:
+        index, value = found.strange[0]
+        return Anomaly(
+            type="garbage-read",
+            sentence=f"Process {found.history.process[index]} read {self._nonsense(value)}.",
+            ops=(index,),
+            count=len(found.strange),
+            evidence={"kind": "ladder", "read": index, "value": plain(freeze(value))},
+        )
 
 
-def _refuse_decimals(op: Operation) -> None:
+def _decimals(value: Any) -> Iterator[str]:
     """A bank of others' that counts in fractions is beyond this checker, and is not to be accused."""
-    for name, balance in op.value.items() if isinstance(op.value, dict) else ():
+    for name, balance in value.items() if isinstance(value, dict) else ():
         if isinstance(balance, float):
-            raise UsageError(
-                f"operation {op.index}: a balance is a whole number, not {show(balance)} "
-                f"(account {show(name)}); count in the smallest unit"
+            yield (
+                f"a balance is a whole number, not {show(balance)} "
+                f"(account {titled(name)}); count in the smallest unit"
             )
-
-
-def _transfer(op: Operation) -> Transfer:
-    asked = op.asked
-    if not isinstance(asked, dict) or type(asked.get("amount")) is not int:
-        raise UsageError(
-            f"operation {op.index}: a transfer reads {{from, to, amount}} with an integer amount, "
-            f"not {show(asked)}"
-        )
-    return Transfer(op, label(asked.get("from")), label(asked.get("to")), asked["amount"])
-
-
-def _differences(
-    initial: Mapping[str, int], transfers: Sequence[Transfer], read: Read
-) -> Iterator[tuple[str, int]]:
-    """The accounts whose balance no choice of the indeterminate transfers explains, with by how much."""
-    expected = dict(initial)
-    opened: defaultdict[str, list[int]] = defaultdict(list)
-    for transfer in transfers:
-        for account in {transfer.source, transfer.target}:
-            if transfer.op.type == "ok":
-                expected[account] = expected.get(account, 0) + transfer.effect(account)
-            elif transfer.op.type == "info" and transfer.op.call <= read.op.ret:
-                opened[account].append(transfer.effect(account))
-    for account, balance in read.balances.items():
-        difference = balance - expected.get(account, 0)
-        if not reachable(difference, opened[account]):
-            yield account, difference
-
-
-def _overdrawn(book: _Book) -> Iterator[Anomaly]:
-    below = [read for read in book.reads if min(read.balances.values(), default=0) < 0]
-    if not below:
-        return
-    read = below[0]
-    account, balance = min(read.balances.items(), key=lambda item: item[1])
-    last = _latest_debits(book.transfers, account, read)
-    told = ""
-    if last:
-        told = (
-            f" Processes {last[0].op.process} and {last[1].op.process} had both taken from it at "
-            f"the same time, {last[0].amount} and {last[1].amount}."
-        )
-    yield Anomaly(
-        type="overdraft",
-        sentence=f"Process {read.op.process} saw account {show(account)} at {balance}, below zero.{told}",
-        ops=(read.op.index, *(transfer.op.index for transfer in last)),
-        count=len(below),
-        evidence={"kind": "ladder", "read": read.op.index, "account": account, "balance": balance},
-    )
-
-
-def _latest_debits(transfers: Iterable[Transfer], account: str, read: Read) -> tuple[Transfer, ...]:
-    """The last two overlapping ok transfers out of an account before a read, if there are two."""
-    pairs = _overlaps(
-        t
-        for t in transfers
-        if t.op.type == "ok" and t.effect(account) < 0 and t.op.call <= read.op.ret
-    )
-    return pairs[-1] if pairs else ()
 
 
 # --- how it is told ------------------------------------------------------------------------------
 
 
-def _tell_garbage(strange: Sequence[tuple[Operation, str]]) -> Anomaly:
-    op, wrong = strange[0]
-    return Anomaly(
-        type="garbage-read",
-        sentence=f"Process {op.process} read {wrong}.",
-        ops=(op.index,),
-        count=len(strange),
-        evidence={"kind": "ladder", "read": op.index, "value": plain(freeze(op.value))},
+def _overdrawn(found: Book) -> Iterator[Anomaly]:
+    below = np.flatnonzero(found.sheets.below)
+    if not len(below):
+        return
+    sheet = found.sheet(below.item(0))
+    account, balance = min(sheet.balances.items(), key=itemgetter(1))
+    last = _latest_debits(found, account, sheet)
+    told = ""
+    if last:
+        one, other = map(found.process, last)
+        amounts = found.transfers.amount
+        told = (
+            f" Processes {one} and {other} had both taken from it at "
+            f"the same time, {amounts.item(last[0])} and {amounts.item(last[1])}."
+        )
+    yield Anomaly(
+        type="overdraft",
+        sentence=f"Process {sheet.process} saw account {titled(account)} at {balance}, below zero.{told}",
+        ops=(sheet.index, *found.transfers.index[list(last)].tolist()),
+        count=len(below),
+        evidence={"kind": "ladder", "read": sheet.index, "account": account, "balance": balance},
     )
 
 
-def _tell_total(wrong: Sequence[Read], total: int, book: _Book) -> Anomaly:
-    read = wrong[0]
-    half = _half_seen(book.transfers, read, read.total - total)
-    if half:
-        side = "arrived but not that it had left" if read.total > total else "left but not arrived"
+def _latest_debits(found: Book, account: str, sheet: Sheet) -> tuple[int, ...]:
+    """The last two overlapping ok transfers out of an account before a read, if there are two."""
+    transfers = found.transfers
+    debits = transfers.effect(found.accounts.get(account, -1)) < 0
+    before = debits & (transfers.type == OK) & (transfers.call <= sheet.ret)
+    pairs = overlaps(transfers, np.flatnonzero(before))
+    return pairs[-1] if pairs else ()
+
+
+def _tell_total(found: Book, wrong: I64, total: int) -> Anomaly:
+    sheet = found.sheet(wrong.item(0))
+    half = _half_seen(found, sheet, sheet.total - total)
+    if len(half):
+        transfer = found.history.operation(found.transfers.index.item(half[0]))
+        side = "arrived but not that it had left" if sheet.total > total else "left but not arrived"
         why = (
-            f" It saw that {half.amount} from {show(half.source)} to {show(half.target)} "
-            f"(process {half.op.process}) had {side}."
+            f" It saw that {transfer.asked['amount']} from {_account(transfer.asked, 'from')} "
+            f"to {_account(transfer.asked, 'to')} (process {transfer.process}) had {side}."
         )
     else:
-        why = f" {abs(read.total - total)} {'too much' if read.total > total else 'is gone'}."
-    last = book.reads[-1]
-    if last in wrong:
-        why += f" The last read still sees {last.total}: it is wrong for good."
+        why = f" {abs(sheet.total - total)} {'too much' if sheet.total > total else 'is gone'}."
+    if wrong[-1] == len(found.sheets) - 1:
+        last = found.sheets.total.item(-1)
+        why += f" The last read still sees {last}: it is wrong for good."
     return Anomaly(
         type="conservation",
-        sentence=f"Process {read.op.process} saw {read.total} in all accounts together, "
+        sentence=f"Process {sheet.process} saw {sheet.total} in all accounts together, "
         f"but the bank holds {total}.{why}",
-        ops=(read.op.index, *([half.op.index] if half else [])),
+        ops=(sheet.index, *found.transfers.index[half[:1]].tolist()),
         count=len(wrong),
         evidence={
             "kind": "ladder",
-            "read": read.op.index,
-            "balances": read.balances,
-            "total": read.total,
+            "read": sheet.index,
+            "balances": sheet.balances,
+            "total": sheet.total,
             "expected": total,
         },
     )
 
 
-def _half_seen(transfers: Iterable[Transfer], read: Read, surplus: int) -> Transfer | None:
-    """A transfer that overlapped the read and alone accounts for the difference."""
-    return next(
-        (
-            t
-            for t in transfers
-            if abs(t.amount) == abs(surplus)
-            and t.source != t.target
-            and t.op.type != "fail"
-            and t.op.call <= read.op.ret
-            and read.op.call <= t.op.ret
-        ),
-        None,
+def _account(asked: Mapping[str, Any], end: str) -> str:
+    return titled(label(asked.get(end)))
+
+
+def _half_seen(found: Book, sheet: Sheet, surplus: int) -> I64:
+    """The transfers that overlapped the read and alone account for the difference."""
+    transfers = found.transfers
+    return np.flatnonzero(
+        (np.abs(transfers.amount) == abs(surplus))
+        & (transfers.source != transfers.target)
+        & (transfers.type != FAIL)
+        & (transfers.call <= sheet.ret)
+        & (sheet.call <= transfers.ret)
     )
 
 
-def _tell_unsettled(off: Mapping[str, int], read: Read, transfers: Sequence[Transfer]) -> Anomaly:
+def _tell_unsettled(found: Book, off: Mapping[str, int], sheet: Sheet) -> Anomaly:
     account, difference = next(iter(off.items()))
-    cause = _cause(off, account, read, transfers)
-    balance = read.balances[account]
+    cause = _cause(found, off, account)
+    balance = sheet.balances[account]
+    transfers = found.transfers.index[list(cause.transfers)].tolist()
     return Anomaly(
         type=cause.type,
-        sentence=f"At rest account {show(account)} has {balance}, but the acknowledged transfers "
-        f"make {balance - difference}{_indeterminate(transfers, account)}: {cause.sentence}.",
-        ops=(read.op.index, *(t.op.index for t in cause.transfers)),
+        sentence=f"At rest account {titled(account)} has {balance}, but the acknowledged transfers "
+        f"make {balance - difference}{_indeterminate(found, account)}: {cause.sentence}.",
+        ops=(sheet.index, *transfers),
         count=len(off),
         evidence={
             "kind": "ladder",
-            "read": read.op.index,
-            "balances": read.balances,
-            "expected": {name: read.balances[name] - by for name, by in off.items()},
-            "transfers": [t.op.index for t in cause.transfers],
+            "read": sheet.index,
+            "balances": sheet.balances,
+            "expected": {name: sheet.balances[name] - by for name, by in off.items()},
+            "transfers": transfers,
         },
     )
 
 
-def _indeterminate(transfers: Iterable[Transfer], account: str) -> str:
-    opened = sum(t.op.type == "info" and t.effect(account) != 0 for t in transfers)
+def _indeterminate(found: Book, account: str) -> str:
+    transfers = found.transfers.of(found.transfers.type == INFO)
+    opened = int(np.count_nonzero(transfers.effect(found.accounts.get(account, -1))))
     return f", and no choice of {counted(opened, 'indeterminate one')} explains it" * (opened > 0)
 
 
 @dataclass(frozen=True, slots=True)
 class _Cause:
+    """What explains it; `transfers` are rows."""
+
     type: str
     sentence: str
-    transfers: tuple[Transfer, ...] = ()
+    transfers: Sequence[int] = ()
 
 
-def _cause(
-    off: Mapping[str, int], account: str, read: Read, transfers: Sequence[Transfer]
-) -> _Cause:
+def _cause(found: Book, off: Mapping[str, int], account: str) -> _Cause:
     """The plainest explanation of balances that are off: one transfer alone, else an overlap."""
-    done = [t for t in transfers if t.op.type == "ok"]
-    for gone in _alone(off, done, -1):
-        sentence = f"the transfer of {gone.amount} by process {gone.op.process} is lost"
+    transfers, amount = found.transfers, found.transfers.amount
+    done = np.flatnonzero(transfers.type == OK)
+    for gone in alone(found, done, off, -1):
+        sentence = f"the transfer of {amount[gone]} by process {found.process(gone)} is lost"
         return _Cause("lost-update", sentence, (gone,))
-    for ghost in _alone(off, [t for t in transfers if t.op.type == "fail"], 1):
-        sentence = f"the one of {ghost.amount} by process {ghost.op.process}, which failed, counts"
+    for ghost in alone(found, np.flatnonzero(transfers.type == FAIL), off, 1):
+        sentence = (
+            f"the one of {amount[ghost]} by process {found.process(ghost)}, which failed, counts"
+        )
         return _Cause("ghost-effect", sentence, (ghost,))
-    for twice in _alone(off, done, 1):
-        sentence = f"the one of {twice.amount} by process {twice.op.process} counts twice"
+    for twice in alone(found, done, off, 1):
+        sentence = f"the one of {amount[twice]} by process {found.process(twice)} counts twice"
         return _Cause("duplicate-effect", sentence, (twice,))
-    pairs = _overlaps([t for t in done if t.effect(account)])
+    about = transfers.effect(found.accounts.get(account, -1)) != 0
+    pairs = overlaps(transfers, done[about[done]])
     if not pairs:
         return _Cause("lost-update", "a transfer is lost")
     a, b = pairs[-1]
     among = f" (one of {len(pairs)} such pairs)" if len(pairs) > 1 else ""
     sentence = (
-        f"those of processes {a.op.process} and {b.op.process} overlapped{among}, "
+        f"those of processes {found.process(a)} and {found.process(b)} overlapped{among}, "
         "and probably one of these overwrote the other"
     )
     return _Cause("lost-update", sentence, (a, b))
-
-
-def _alone(off: Mapping[str, int], transfers: Iterable[Transfer], times: int) -> Iterator[Transfer]:
-    """The transfers that, counted so many times more, account for every difference alone."""
-    for transfer in transfers:
-        accounts = {*off, transfer.source, transfer.target}
-        if all(times * transfer.effect(a) == off.get(a, 0) for a in accounts):
-            yield transfer
-
-
-def _overlaps(transfers: Iterable[Transfer]) -> list[tuple[Transfer, Transfer]]:
-    """Neighbours in the order of their calls that were under way at the same time."""
-    ordered = sorted(transfers, key=lambda t: t.op.call)
-    return [(a, b) for a, b in pairwise(ordered) if b.op.call <= a.op.ret]

@@ -6,15 +6,17 @@ must be in it, those tried before it answered may be. Coming again changes nothi
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from ..harness.columns import FAIL, OK
 from ..harness.errors import UsageError
-from ..harness.history import History, Operation
+from ..harness.history import FOREVER, History
+from ..harness.interning import I64, interned
 from ..harness.verdict import Anomaly, Verdict, unknown
-from .wording import freeze, show
+from .rows import Rows, asked, rows, told
+from .wording import show
 
 SLACK = 2.0
 """Small counts are off by whole visitors, whatever the relative error."""
@@ -33,49 +35,41 @@ class EstimateChecker:
 
     def check(self, history: History) -> Verdict:
         """Judge every estimate; count them."""
-        surely: dict[Hashable, int] = {}
-        maybe: dict[Hashable, int] = {}
-        estimates: list[Operation] = []
-        for op in history.operations("visit", "estimate"):
-            if op.f == "estimate":
-                estimates += [op] if op.type == "ok" else []
-                continue
-            user = freeze(op.asked)
-            if op.type != "fail":
-                maybe[user] = min(op.call, maybe.get(user, op.call))
-            if op.type == "ok":
-                surely[user] = min(op.ret, surely.get(user, op.ret))
-        came, tried = _sorted(surely.values()), _sorted(maybe.values())
-        wrong: list[tuple[float, Operation, int, int]] = []
-        for op in estimates:
-            if not isinstance(op.value, int | float) or isinstance(op.value, bool):
-                raise UsageError(
-                    f"operation {op.index}: a number was expected, not {show(op.value)}"
-                )
-            least = int(np.searchsorted(came, op.call, side="left"))
-            most = int(np.searchsorted(tried, op.ret, side="right"))
-            low = least - max(self._error * least, SLACK)
-            high = most + max(self._error * most, SLACK)
-            if not low <= op.value <= high:
-                off = low - op.value if op.value < low else op.value - high
-                wrong.append((off, op, least, most))
-        if wrong:
-            return Verdict(
-                verdict="violated", anomalies=(self._tell(wrong),), judged=len(estimates)
+        visits, estimates = rows(history, "visit"), rows(history, "estimate")
+        estimates = estimates.of(estimates.type == OK)
+        values = told(history, estimates)
+        came, tried = _first(visits, interned(asked(history, visits)).of)
+        _check_numbers(estimates, values)
+        least = np.searchsorted(came, estimates.call, side="left")
+        most = np.searchsorted(tried, estimates.ret, side="right")
+        low = least - np.maximum(self._error * least, SLACK)
+        high = most + np.maximum(self._error * most, SLACK)
+        wrong = [
+            (lowest - value if value < lowest else value - highest, row)
+            for row, (lowest, value, highest) in enumerate(
+                zip(low.tolist(), values, high.tolist(), strict=True)
             )
-        if not estimates:
+            if not lowest <= value <= highest
+        ]
+        if wrong:
+            row = max(wrong, key=lambda each: each[0])[1]
+            worst = self._tell(
+                history, int(estimates.index[row]), int(least[row]), int(most[row]), len(wrong)
+            )
+            return Verdict(verdict="violated", anomalies=(worst,), judged=len(values))
+        if not values:
             return unknown("nothing was estimated")
-        return Verdict(verdict="holds", judged=len(estimates))
+        return Verdict(verdict="holds", judged=len(values))
 
-    def _tell(self, wrong: list[tuple[float, Operation, int, int]]) -> Anomaly:
-        _, op, least, most = max(wrong, key=lambda each: each[0])
+    def _tell(self, history: History, index: int, least: int, most: int, count: int) -> Anomaly:
+        op = history.operation(index)
         real = f"{least}" if least == most else f"{least} to {most}"
         return Anomaly(
             type="bad-estimate",
             sentence=f"Process {op.process} was told {show(op.value)} where {real} different "
             f"users had come; {100 * self._error:g} % are allowed.",
             ops=(op.index,),
-            count=len(wrong),
+            count=count,
             evidence={
                 "kind": "ladder",
                 "estimate": op.value,
@@ -86,5 +80,22 @@ class EstimateChecker:
         )
 
 
-def _sorted(times: Iterable[int]) -> npt.NDArray[np.int64]:
-    return np.sort(np.fromiter(times, dtype=np.int64))
+def _first(visits: Rows, user: I64) -> tuple[I64, I64]:
+    """When each user first came for certain, and when each may have come, in order of time."""
+    users = int(user.max(initial=-1)) + 1
+    came, tried = np.full((2, users), FOREVER, dtype=np.int64)
+    for first, chosen, times in (
+        (came, visits.type == OK, visits.ret),
+        (tried, visits.type != FAIL, visits.call),
+    ):
+        np.minimum.at(first, user[chosen], times[chosen])
+        first.sort()
+    return came[: np.searchsorted(came, FOREVER)], tried[: np.searchsorted(tried, FOREVER)]
+
+
+def _check_numbers(estimates: Rows, values: list[Any]) -> None:
+    if set(map(type, values)) <= {int, float}:
+        return
+    for index, value in zip(estimates.index.tolist(), values, strict=True):
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise UsageError(f"operation {index}: a number was expected, not {show(value)}")

@@ -35,7 +35,9 @@ def _finals(history: History, workload: Workload, spec: Spec) -> Iterator[str]:
         for ask in islice(workload.final(worker, spec.workers), 100_000)
         if isinstance(ask, Ask)
     }
-    finals = (op for op in history.operations() if op.phase == "final" and op.type == "ok")
+    last = [at for at, phase in history.told("phase").items() if phase == "final"]
+    asked = map(history.operation, last)
+    finals = (op for op in asked if op.phase == "final" and op.type == "ok")
     answered = wanted & {(op.f, freeze(op.asked)) for op in finals}
     if answered != wanted:
         yield f"ended before the final reads ({len(answered)} of {len(wanted)} were answered)"
@@ -91,7 +93,7 @@ def _struck(
     counts: Callable[[FaultRecord], bool],
 ) -> bool:
     """Whether a fault of this name struck a process within a definite hold of its own."""
-    holds = definite_holds(history)
+    holds = definite_holds(history).each(history)
     return any(
         record.name == name
         and record.took_effect

@@ -6,19 +6,27 @@ retired or never finished does not hold for ever.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Hashable
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
+from ..harness.columns import OK
 from ..harness.errors import UsageError
-from ..harness.history import TYPES, History, Operation
+from ..harness.history import TYPES, History
+from ..harness.interning import I64, interned
+from .patterns.placing import dense
+from .rows import Columns, Rows, asked, rows
 from .wording import SECOND, freeze
 
 Lease = Literal["ttl", "renewed"] | None
 """What a lock's leases promise: to end, to be renewed while held, or that there are none."""
+
+Seconds = npt.NDArray[np.float64]
+_LONGEST = float(2**62)
 
 
 class Hold(msgspec.Struct, frozen=True, gc=False):
@@ -40,12 +48,49 @@ class Hold(msgspec.Struct, frozen=True, gc=False):
     release: int | None
 
 
-def definite_holds(
-    history: History,
-    *,
-    ttl: float = 1.0,
-    lease: Lease = "ttl",
-) -> list[Hold]:
+@dataclass(frozen=True, slots=True)
+class Holds(Columns):
+    """Definite holds in the order of their acquires' invocations, as columns.
+
+    `name` is a number of the lock, `release` -1 where there is none, the rest as in `Hold`.
+    """
+
+    name: I64
+    process: npt.NDArray[np.int32]
+    call: I64
+    start: I64
+    end: I64
+    lease_end: I64
+    ttl: Seconds
+    acquire: I64
+    release: I64
+
+    def __len__(self) -> int:
+        return len(self.name)
+
+    def each(self, history: History) -> list[Hold]:
+        """Each hold of this history with its lock's name and its token."""
+        names = history.values(self.acquire.tolist())
+        tokens = history.results(history.pair[self.acquire].tolist())
+        return [self._hold(row, freeze(names[row]), tokens[row]) for row in range(len(self))]
+
+    def _hold(self, row: int, name: Hashable, token: Any) -> Hold:
+        release = int(self.release[row])
+        return Hold(
+            name=name,
+            process=int(self.process[row]),
+            token=token,
+            call=int(self.call[row]),
+            start=int(self.start[row]),
+            end=int(self.end[row]),
+            lease_end=int(self.lease_end[row]),
+            ttl=float(self.ttl[row]),
+            acquire=int(self.acquire[row]),
+            release=release if release >= 0 else None,
+        )
+
+
+def definite_holds(history: History, *, ttl: float = 1.0, lease: Lease = "ttl") -> Holds:
     """The definite holds in the order of their acquires' invocations.
 
     A hold begins when acquire returns and ends at the first of: the invocation of its release,
@@ -55,74 +100,74 @@ def definite_holds(
     """
     if lease is not None and len(history) and history.time[0] < 0:
         raise UsageError("a history without times says nothing about leases that run out")
-    last = _last_events(history)
-    ends: dict[int, tuple[int, int | None]] = {}
-    under_way: defaultdict[tuple[int, Hashable], list[Operation]] = defaultdict(list)
-    acquired: list[Operation] = []
-    for op in history.operations("acquire", "release"):
-        held = under_way[op.process, freeze(op.asked)]
-        if op.f == "release":
-            if held:
-                ends[_released(held, op).index] = _given_up(op), op.index
-        elif op.type == "ok":
-            ends.update((earlier.index, (op.call, None)) for earlier in held)
-            held[:] = [op]
-            acquired.append(op)
-    return [
-        _hold(op, *ends.get(op.index, (last[op.process], None)), ttl=ttl, lease=lease)
-        for op in acquired
-    ]
-
-
-def _released(held: list[Operation], release: Operation) -> Operation:
-    """The acquire that this release ends: the one with its token, else the latest."""
-    token = freeze(release.ext.get("token"))
-    match = [op for op in held if token is not None and freeze(op.result) == token]
-    ended = (match or held)[-1]
-    held.remove(ended)
-    return ended
-
-
-def _given_up(release: Operation) -> int:
-    """From when on the lock may be somebody else's: as soon as the release was sent."""
-    return release.call
-
-
-def _hold(op: Operation, end: int, release: int | None, *, ttl: float, lease: Lease) -> Hold:
-    end = max(end, op.ret)
-    return Hold(
-        name=freeze(op.asked),
-        process=op.process,
-        token=op.result,
-        call=op.call,
-        start=op.ret,
+    every = rows(history, "acquire", "release")
+    releasing = every.f == 1
+    name = interned(asked(history, every)).of
+    process = history.process[every.index]
+    matters = np.flatnonzero(releasing | (every.type == OK))
+    (session,), _ = dense((name[matters], process[matters].astype(np.int64)))
+    inorder = matters[np.argsort(session, kind="stable")]
+    # Whoever asks for a lock again or gives it up has it no more.
+    same = name[inorder[1:]] == name[inorder[:-1]]
+    same &= process[inorder[1:]] == process[inorder[:-1]]
+    following = np.full(len(every), -1, dtype=np.int64)
+    following[inorder[:-1][same]] = inorder[1:][same]
+    acquired = matters[~releasing[matters]]
+    after = following[acquired]
+    mine = every.of(acquired)
+    until = np.where(after >= 0, _given_up(every)[after], _last_events(history, process[acquired]))
+    end = np.maximum(until, mine.ret)
+    seconds = granted_seconds(history, mine.index, ttl)
+    return Holds(
+        name=name[acquired],
+        process=process[acquired],
+        call=mine.call,
+        start=mine.ret,
         end=end,
-        lease_end=end if lease is None else min(end, expiry(op, ttl)),
-        ttl=_granted_seconds(op, ttl),
-        acquire=op.index,
-        release=release,
+        lease_end=end if lease is None else np.minimum(end, expiry(mine.call, seconds)),
+        ttl=seconds,
+        acquire=mine.index,
+        release=np.where((after >= 0) & releasing[after], every.index[after], -1),
     )
 
 
-def _granted_seconds(op: Operation, ttl: float) -> float:
-    granted = op.ext.get("ttl")
-    return float(ttl if granted is None else granted)
+def _given_up(ending: Rows) -> I64:
+    """From when on the lock may be somebody else's: as soon as what ends a hold was sent."""
+    return ending.call
 
 
-def expiry(acquire: Operation, ttl: float) -> int:
+def granted_seconds(history: History, acquire: I64, ttl: float) -> Seconds:
+    """For how long the leases of these acquires (places of invocations) were granted."""
+    seconds = np.full(len(acquire), ttl, dtype=np.float64)
+    told = history.told("ext")
+    if told:
+        ends = history.pair[acquire].tolist()
+        for row, (index, end) in enumerate(zip(acquire.tolist(), ends, strict=True)):
+            granted = (told.get(end) or told.get(index) or {}).get("ttl")
+            if granted is not None:
+                seconds[row] = float(granted)
+    return seconds
+
+
+def expiry(call: I64, seconds: Seconds) -> I64:
     """Until when a lease surely ran: it began on the server at the acquire's call or later."""
-    return acquire.call + round(_granted_seconds(acquire, ttl) * SECOND)
+    return call + np.minimum(np.rint(seconds * SECOND), _LONGEST).astype(np.int64)
 
 
-def _last_events(history: History) -> dict[int, int]:
-    """The time of the last event that each process recorded itself.
+def _last_events(history: History, process: npt.NDArray[np.int32]) -> I64:
+    """For each of these processes the time of the last event that it recorded itself.
 
     An `info` may have been written for it by the harness, after its process was gone or its
     connection (and with it perhaps its lock) was lost: it does not prolong a hold.
     """
     times = history.time if len(history) and history.time[0] >= 0 else np.arange(len(history))
-    own = (history.type != TYPES.index("info")) & (history.process >= 0)
-    processes, place = np.unique(history.process[own], return_inverse=True)
-    last = np.full(len(processes), -1, dtype=np.int64)
-    np.maximum.at(last, place.reshape(-1), times[own])
-    return dict(zip(processes.tolist(), last.tolist(), strict=True))
+    own = np.flatnonzero((history.type != TYPES.index("info")) & (history.process >= 0))
+    recorded = history.process[own].astype(np.int64)
+    wanted = process.astype(np.int64)
+    (who, asked_for), count = dense(
+        (np.zeros(len(own), dtype=np.int64), recorded),
+        (np.zeros(len(wanted), dtype=np.int64), wanted),
+    )
+    last = np.full(count, -1, dtype=np.int64)
+    np.maximum.at(last, who, times[own])
+    return last[asked_for]

@@ -8,14 +8,20 @@ moves money: then the entries of each request add up to zero.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
+import numpy as np
+
+from ..harness.columns import OK
 from ..harness.errors import UsageError
 from ..harness.history import History, Operation
+from ..harness.interning import I64, interned
 from ..harness.verdict import Anomaly, Verdict, unknown
 from .findings import merged
-from .presence import Presence, Things, presence
+from .presence import Presence, Sightings, once, remaining
+from .rows import Mask, Rows, asked, lengths, rows, told
 from .wording import freeze, plain, show, span
 
 _Entry = tuple[Hashable, Hashable, Any]
@@ -28,53 +34,100 @@ class LedgerChecker:
 
     def check(self, history: History) -> Verdict:
         """Judge every request and every entry that was read; count the requests."""
-        amounts: dict[Hashable, set[Any]] = defaultdict(set)
-        things = Things()
+        executes, reads = rows(history, "execute"), rows(history, "read")
+        reads = reads.of(reads.type == OK)
+        wanted, lists = asked(history, executes), told(history, reads)
+        _check_requests(executes, wanted)
+        entries = _entries(reads, lists)
+        which = np.repeat(np.arange(len(reads)), lengths(lists))
+        numbers = interned([request for request, _ in wanted] + [entry[0] for entry in entries])
+        request, who = np.split(numbers.of, [len(executes)])
+        saw, what, twice = once(which, who)
+        doubtful = _unlike(request, wanted, who, entries)
+        doubtful |= np.isin(which, np.unique(twice))
+        seen = Sightings(
+            inserts=executes,
+            element=request,
+            reads=reads,
+            which=saw,
+            who=what,
+            name=numbers.values.__getitem__,
+            operation=history.operation,
+        )
         findings: list[Anomaly] = []
-        reads: list[tuple[Operation, list[_Entry]]] = []
-        for op in history.operations("execute", "read"):
-            if op.f == "execute":
-                request, amount = _request(op)
-                amounts[request].add(amount)
-                things.insert(request, op)
-            elif op.type == "ok":
-                entries = _entries(op)
-                reads.append((op, entries))
-                things.read(op, dict.fromkeys(request for request, _, _ in entries))
-        for op, entries in reads:
-            findings += _tell_entries(op, entries, amounts)
-        findings += _tell(presence(things))
-        judged = len(things.inserts) if reads else 0
+        if doubtful.any():
+            amounts = _amounts(request, wanted, who[doubtful])
+            for read, few in _by_read(which, entries, doubtful):
+                op = history.operation(int(reads.index[read]))
+                findings += _tell_entries(op, few, amounts)
+        findings += _tell(remaining(seen))
+        judged = int(request.max(initial=-1)) + 1 if len(reads) else 0
         if findings:
             return Verdict(verdict="violated", anomalies=merged(findings), judged=judged)
         return Verdict(verdict="holds", judged=judged) if judged else unknown("no entry was read")
 
 
-def _request(op: Operation) -> tuple[Hashable, Any]:
-    if isinstance(op.asked, list) and len(op.asked) == 2:
-        return freeze(op.asked[0]), op.asked[1]
-    raise UsageError(f"operation {op.index}: expected [request, amount], not {show(op.asked)}")
+def _check_requests(executes: Rows, wanted: Sequence[Any]) -> None:
+    if set(map(type, wanted)) <= {list} and set(map(len, wanted)) <= {2}:
+        return
+    for index, value in zip(executes.index.tolist(), wanted, strict=True):
+        if not isinstance(value, list) or len(value) != 2:
+            raise UsageError(f"operation {index}: expected [request, amount], not {show(value)}")
 
 
-def _entries(op: Operation) -> list[_Entry]:
-    """(request, account or None, amount) of each entry that a read answered."""
-    entries = []
-    for entry in op.value if isinstance(op.value, list | tuple) else [None]:
-        if not isinstance(entry, list | tuple) or len(entry) not in (2, 3):
-            raise UsageError(
-                f"operation {op.index}: an entry is [request, amount] or "
-                f"[request, account, amount], not {show(entry)}"
-            )
-        account = freeze(entry[1]) if len(entry) == 3 else None
-        entries.append((freeze(entry[0]), account, entry[-1]))
-    return entries
+def _entries(reads: Rows, lists: Sequence[Any]) -> list[Any]:
+    """All entries that were read, one read after another."""
+    if set(map(type, lists)) <= {list, tuple}:
+        entries = list(chain.from_iterable(lists))
+        if set(map(type, entries)) <= {list, tuple} and set(map(len, entries)) <= {2, 3}:
+            return entries
+    for index, value in zip(reads.index.tolist(), lists, strict=True):
+        for entry in value if isinstance(value, list | tuple) else [None]:
+            if not isinstance(entry, list | tuple) or len(entry) not in (2, 3):
+                raise UsageError(
+                    f"operation {index}: an entry is [request, amount] or "
+                    f"[request, account, amount], not {show(entry)}"
+                )
+    return list(chain.from_iterable(lists))
+
+
+def _unlike(request: I64, wanted: Sequence[Any], who: I64, entries: Sequence[Any]) -> Mask:
+    """Entries that are not plainly what was first asked under their request's id."""
+    amounts = interned([amount for _, amount in wanted] + [entry[-1] for entry in entries]).of
+    first = np.full(max(int(request.max(initial=-1)), int(who.max(initial=-1))) + 1, -1)
+    first[request[::-1]] = amounts[: len(request)][::-1]
+    asked_for = first[who]
+    unlike: Mask = (asked_for >= 0) & (asked_for != amounts[len(request) :])
+    unlike[lengths(entries) == 3] = True
+    return unlike
+
+
+def _amounts(request: I64, wanted: Sequence[Any], some: I64) -> dict[Hashable, set[Any]]:
+    """What was asked under each id of some requests."""
+    amounts: dict[Hashable, set[Any]] = {}
+    for row in np.flatnonzero(np.isin(request, some)).tolist():
+        name, amount = wanted[row]
+        amounts.setdefault(freeze(name), set()).add(amount)
+    return amounts
+
+
+def _by_read(
+    which: I64, entries: Sequence[Any], chosen: Mask
+) -> Iterator[tuple[int, list[_Entry]]]:
+    """(request, account or None, amount) of some entries, by the read that saw them."""
+    by_read: defaultdict[int, list[_Entry]] = defaultdict(list)
+    places = np.flatnonzero(chosen)
+    for read, place in zip(which[places].tolist(), places.tolist(), strict=True):
+        name, *account, amount = entries[place]
+        by_read[read].append((freeze(name), freeze(account[0]) if account else None, amount))
+    yield from by_read.items()
 
 
 # --- how it is told ------------------------------------------------------------------------------
 
 
 def _tell_entries(
-    op: Operation, entries: Iterable[_Entry], amounts: dict[Hashable, set[Any]]
+    op: Operation, entries: Iterable[_Entry], amounts: Mapping[Hashable, set[Any]]
 ) -> Iterator[Anomaly]:
     booked: defaultdict[Hashable, list[tuple[Hashable, Any]]] = defaultdict(list)
     for request, account, amount in entries:
@@ -135,7 +188,7 @@ def _tell(found: Presence) -> Iterator[Anomaly]:
                 sentence=f"Process {op.process} saw an entry of request "
                 f"{show(plain(request))}, {why}.",
                 ops=(op.index,),
-                count=len({request for request, _ in sightings}),
+                count=len(sightings),
                 evidence={"kind": "ladder", "read": op.index, "request": plain(request)},
             )
     missing = found.lost_first

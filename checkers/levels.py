@@ -7,13 +7,13 @@ which level: from these, what a set of anomalies says of every level is computed
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from ..harness.errors import UsageError
+from ..harness.plugins import unknown_name
 from .anomalies import (
     ADYA,
     BAILIS,
@@ -390,10 +390,7 @@ def named(name: str) -> Level:
     for level in LEVELS.values():
         if wanted in map(_plain, (level.name, *level.aliases)):
             return level
-    close = difflib.get_close_matches(name, LEVELS, n=3)
-    raise UsageError(
-        f"there is no level {name!r}" + (f"; close: {', '.join(close)}" if close else "")
-    )
+    raise UsageError(unknown_name("level", name, LEVELS))
 
 
 def _plain(name: str) -> str:

@@ -12,12 +12,15 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ..harness.faults import FaultRecord, fault_records
 from ..harness.history import FOREVER, History
 from ..harness.verdict import Anomaly, Verdict, unknown
-from .holds import Hold, Lease, expiry
-from .holds import definite_holds as definite_holds
-from .sections import Section, sections
+from .holds import Hold, Holds, Lease, definite_holds, expiry, granted_seconds
+from .patterns.placing import side_by_side
+from .rows import Mask
+from .sections import Section, Sections, sections
 from .wording import SECOND, capital, freeze, plain, show, span
 
 
@@ -70,8 +73,9 @@ class LockChecker:
         reason = ""
         judged = 0
         if not self._fencing:
-            holds = definite_holds(history, ttl=self._ttl, lease=self._lease)
-            judged += len(holds)
+            every = definite_holds(history, ttl=self._ttl, lease=self._lease)
+            judged += len(every)
+            holds = _crowded(every).each(history)
             found = overlaps(holds)
             double = [overlap for overlap in found if overlap.within_lease]
             expired = [overlap for overlap in found if not overlap.within_lease]
@@ -81,9 +85,11 @@ class LockChecker:
                 findings.append(_tell_expired(expired, history))
             elif expired:
                 reason = self._stalled(expired)
-        guarded = [section for section in sections(history) if self._counts(section)]
+        guarded = sections(history)
+        guarded = guarded.of(self._counts(history, guarded))
         judged += len(guarded)
-        findings.extend(_lost_updates(guarded, fault_records(history)))
+        alike = guarded.alike().each(history)
+        findings.extend(_lost_updates(alike, fault_records(history)))
         return self._verdict(findings, reason, judged)
 
     def _verdict(self, findings: list[Anomaly], reason: str, judged: int) -> Verdict:
@@ -103,16 +109,28 @@ class LockChecker:
             for name in asked.split("+")
         )
 
-    def _counts(self, section: Section) -> bool:
-        """Whether a section can accuse: what a stalled holder wrote after its lease had run out
+    def _counts(self, history: History, guarded: Sections) -> Mask:
+        """Which sections can accuse: what a stalled holder wrote after its lease had run out
         accuses a lock no more than its hold does. Fencing has no such excuse."""
-        excused = not self._fencing and self._lease == "ttl" and not self._must_not_expire()
-        return not excused or section.write.ret <= expiry(section.acquire, self._ttl)
+        if self._fencing or self._lease != "ttl" or self._must_not_expire():
+            return np.ones(len(guarded), dtype=np.bool_)
+        seconds = granted_seconds(history, guarded.acquire, self._ttl)
+        return guarded.written <= expiry(guarded.called, seconds)
 
     def _stalled(self, expired: Sequence[Overlap]) -> str:
         late = max((overlap.late for overlap in expired), key=lambda hold: hold.end - hold.call)
         stall = span(late.end - late.call)
         return f"a holder stalled {stall}, longer than its ttl of {late.ttl:g} s"
+
+
+def _crowded(holds: Holds) -> Holds:
+    """The holds of locks of which some hold begins before an earlier one ends."""
+    start, end = side_by_side(holds.name, holds.start, holds.end)
+    order = np.lexsort((holds.acquire, start))
+    latest = np.maximum.accumulate(end[order])
+    crowded = np.zeros(int(holds.name.max(initial=-1)) + 1, dtype=np.bool_)
+    crowded[holds.name[order[1:][start[order[1:]] < latest[:-1]]]] = True
+    return holds.of(crowded[holds.name])
 
 
 def overlaps(holds: Iterable[Hold]) -> list[Overlap]:

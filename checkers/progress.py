@@ -7,17 +7,20 @@ of the main phase. Time under a fault and a second after each healing do not cou
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
-import msgspec
+import numpy as np
+import numpy.typing as npt
 
+from ..harness.columns import FAIL, INFO, OK
 from ..harness.faults import FaultRecord, fault_records
-from ..harness.history import FOREVER, History, Operation
+from ..harness.history import FOREVER, History
+from ..harness.interning import I64, interned
 from ..harness.verdict import Anomaly, Verdict
 from .findings import merged
-from .wording import SECOND, counted, freeze, plain, show, span
+from .rows import Columns, Mask, groups
+from .wording import SECOND, counted, plain, show, span
 
 RECOVERY = SECOND
 """How long after a healing time does not count yet."""
@@ -35,13 +38,22 @@ ADMITTING = {"lock": ("acquire",)}
 """By workload: the functions whose refusals are no answers but requests that go on waiting."""
 
 
-class Attempt(msgspec.Struct, frozen=True, gc=False):
-    """A main-phase operation with the time at which its client heard of it for the last time."""
+@dataclass(frozen=True, slots=True)
+class Attempts(Columns):
+    """Main-phase operations as columns: `ended` is when their client heard of them for the last
+    time, `aborted` that they failed otherwise than by a refusal."""
 
-    op: Operation
-    ended: int
-    success: bool
-    tries: int
+    index: I64
+    end: I64
+    type: npt.NDArray[np.int8]
+    f: npt.NDArray[np.int16]
+    call: I64
+    ended: I64
+    success: Mask
+    aborted: Mask
+
+    def __len__(self) -> int:
+        return len(self.index)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +63,7 @@ class Silence:
     begin: int
     end: int
     waited: int
-    attempts: tuple[Attempt, ...]
+    attempts: Attempts
 
 
 class ProgressChecker:
@@ -66,16 +78,15 @@ class ProgressChecker:
 
     def check(self, history: History) -> Verdict:
         """Look for stretches without success in the main phase; count its operations."""
-        attempts = list(self._attempts(history))
-        if not attempts:
+        attempts = self._attempts(history)
+        if not len(attempts):
             return Verdict(verdict="holds", reason="no times, so progress was not judged")
         clock = _Clock(fault_records(history))
-        begin = min(attempt.op.call for attempt in attempts)
-        third = (max(attempt.ended for attempt in attempts) - begin) // 3
+        third = int(attempts.ended.max() - attempts.call.min()) // 3
         findings = [
-            *self._silent(attempts, clock, max(third, SHORTEST)),
-            *self._stuck_locks(attempts, clock),
-            *_blocked(attempts, clock, max(third, SHORTEST)),
+            *self._silent(history, attempts, clock, max(third, SHORTEST)),
+            *self._stuck_locks(history, attempts, clock),
+            *_blocked(history, attempts, clock, max(third, SHORTEST)),
         ]
         anomalies = merged(findings)
         return Verdict(
@@ -85,52 +96,68 @@ class ProgressChecker:
             judged=len(attempts),
         )
 
-    def _attempts(self, history: History) -> Iterator[Attempt]:
+    def _attempts(self, history: History) -> Attempts:
+        table = history.table
+        main = np.ones(len(history), dtype=np.bool_)
+        main[[at for at, phase in history.told("phase").items() if phase != "main"]] = False
+        chosen = np.flatnonzero(main[table.index])
         if not len(history) or history.time[0] < 0:
-            return
-        last = int(history.time[-1])
-        for op in history.operations():
-            if op.phase in (None, "main"):
-                if op.type != "info":
-                    ended = op.ret
-                else:
-                    ended = int(history.time[op.end]) if op.end >= 0 else last
-                yield Attempt(op, ended, self._succeeded(op), history.attempts(op.end))
+            chosen = chosen[:0]
+        end, kind = table.end[chosen], table.type[chosen]
+        heard = np.where(end >= 0, history.time[end], history.time[-1:].sum())
+        return Attempts(
+            index=table.index[chosen],
+            end=end,
+            type=kind,
+            f=table.f[chosen],
+            call=table.call[chosen],
+            ended=np.where(kind == INFO, heard, table.ret[chosen]),
+            success=self._succeeded(history)[chosen],
+            aborted=(kind == FAIL) & ~table.refused[chosen],
+        )
 
-    def _succeeded(self, op: Operation) -> bool:
+    def _succeeded(self, history: History) -> Mask:
         """A refusal is an answer, except from what admits: there somebody goes on waiting."""
-        refused = op.type == "fail" and op.error == "refused"
-        return op.type == "ok" or (refused and op.f not in self._admitting)
+        table = history.table
+        answered: Mask = (table.type == OK) | (table.refused & ~self._admits(history)[table.f])
+        return answered
+
+    def _admits(self, history: History) -> Mask:
+        return np.array([f in self._admitting for f in history.functions], dtype=np.bool_)
 
     def _silent(
-        self, attempts: Sequence[Attempt], clock: _Clock, threshold: int
+        self, history: History, attempts: Attempts, clock: _Clock, threshold: int
     ) -> Iterator[Anomaly]:
         """Kinds of operations that were asked for and never succeeded for too long."""
-        for f, group in _grouped(attempts, lambda attempt: attempt.op.f):
-            silence = _longest(group, clock)
+        codes, first = np.unique(attempts.f, return_index=True)
+        for code in codes[np.argsort(first)].tolist():
+            silence = _longest(attempts.of(attempts.f == code), clock)
             if silence is not None and silence.waited >= threshold:
-                yield self._tell_silence(str(f), silence)
+                yield self._tell_silence(history.functions[code], silence)
 
     def _tell_silence(self, f: str, silence: Silence) -> Anomaly:
-        aborted = [a for a in silence.attempts if a.op.type == "fail" and a.op.error != "refused"]
+        aborted = int(silence.attempts.aborted.sum())
         tried = counted(len(silence.attempts), "attempt")
         if f in self._admitting:
             kind, what = "deadlock", f"no {f} succeeded"
-        elif len(aborted) >= ABORTS and len(aborted) == len(silence.attempts):
+        elif aborted >= ABORTS and aborted == len(silence.attempts):
             kind, what = "livelock", f"every {f} was aborted"
         else:
             kind, what = "no-progress", f"no {f} succeeded"
         return _finding(kind, f"{what} for {span(silence.waited)}, in {tried}", silence, None)
 
-    def _stuck_locks(self, attempts: Sequence[Attempt], clock: _Clock) -> Iterator[Anomaly]:
+    def _stuck_locks(
+        self, history: History, attempts: Attempts, clock: _Clock
+    ) -> Iterator[Anomaly]:
         """Locks that nobody was given for several ttls while they were asked for."""
-        if self._ttl is None:
+        asking = attempts.of(self._admits(history)[attempts.f])
+        if self._ttl is None or not len(asking):
             return
-        asked = [attempt for attempt in attempts if attempt.op.f in self._admitting]
         # A killed client is no excuse: its lease should run out, its session end.
         clock = _Clock([record for record in clock.records if record.name != "kill-client"])
-        for name, group in _grouped(asked, lambda attempt: freeze(attempt.op.asked)):
-            silence = _longest(group, clock)
+        names = interned(history.values(asking.index.tolist()))
+        for name, mine in zip(names.values, groups(names.of, len(names.values)), strict=True):
+            silence = _longest(asking.of(mine), clock)
             if silence is not None and silence.waited >= TTLS * self._ttl * SECOND:
                 yield _finding(
                     "deadlock",
@@ -142,49 +169,44 @@ class ProgressChecker:
                 )
 
 
-def _longest(attempts: Sequence[Attempt], clock: _Clock) -> Silence | None:
+def _longest(attempts: Attempts, clock: _Clock) -> Silence | None:
     """The longest stretch from a success (or the first request) to the last request in vain."""
-    ordered = sorted(attempts, key=lambda attempt: (attempt.ended, attempt.op.index))
-    longest: Silence | None = None
-    since: int | None = None
-    vain: list[Attempt] = []
-    for attempt in [*ordered, None]:
-        if attempt is not None and not attempt.success:
-            vain.append(attempt)
-            continue
-        if vain:
-            asked = min(one.op.call for one in vain)
-            begin = asked if since is None else max(since, asked)
-            end = max(begin, vain[-1].ended)
-            found = Silence(begin, end, clock.counted(begin, end), tuple(vain))
-            if longest is None or found.waited > longest.waited:
-                longest = found
-        if attempt is not None:
-            since, vain = attempt.ended, []
-    return longest
+    inorder = attempts.of(np.lexsort((attempts.index, attempts.ended)))
+    vain = np.flatnonzero(~inorder.success)
+    if not len(vain):
+        return None
+    fresh = np.flatnonzero(np.diff(vain, prepend=-2) > 1)
+    first, last = vain[fresh], vain[np.append(fresh[1:], len(vain)) - 1]
+    asked = np.minimum.reduceat(inorder.call[vain], fresh)
+    begin = np.where(first > 0, np.maximum(inorder.ended[first - 1], asked), asked)
+    end = np.maximum(begin, inorder.ended[last])
+    waited = clock.counted(begin, end)
+    at = int(np.argmax(waited))
+    tried = inorder.of(slice(int(first[at]), int(last[at]) + 1))
+    return Silence(int(begin[at]), int(end[at]), int(waited[at]), tried)
 
 
-def _blocked(attempts: Sequence[Attempt], clock: _Clock, threshold: int) -> Iterator[Anomaly]:
+def _blocked(
+    history: History, attempts: Attempts, clock: _Clock, threshold: int
+) -> Iterator[Anomaly]:
     """Sessions that were still at work on one operation when the main phase ended."""
-    last_call = max(attempt.op.call for attempt in attempts)
-    for attempt in attempts:
-        op = attempt.op
-        if op.type != "info" or attempt.ended < last_call:
-            continue
-        waited = clock.counted(op.call, attempt.ended)
-        if waited >= threshold:
-            silence = Silence(op.call, attempt.ended, waited, (attempt,))
-            who, how_long = f"process {op.process}", f"{span(waited)}, to the end"
-            if attempt.tries >= ABORTS:
-                sentence = f"{who} tried its {op.f} {attempt.tries} times in vain for {how_long}"
-                yield _finding("livelock", sentence, silence, None)
-            else:
-                sentence = f"{who} was blocked in its {op.f} for {how_long}"
-                yield _finding("deadlock", sentence, silence, None)
+    left = attempts.of((attempts.type == INFO) & (attempts.ended >= attempts.call.max()))
+    waits = clock.counted(left.call, left.ended)
+    for row in np.flatnonzero(waits >= threshold).tolist():
+        op, waited = history.operation(int(left.index[row])), int(waits[row])
+        silence = Silence(op.call, int(left.ended[row]), waited, left.of(slice(row, row + 1)))
+        tries = history.attempts(op.end)
+        who, how_long = f"process {op.process}", f"{span(waited)}, to the end"
+        if tries >= ABORTS:
+            sentence = f"{who} tried its {op.f} {tries} times in vain for {how_long}"
+            yield _finding("livelock", sentence, silence, None)
+        else:
+            sentence = f"{who} was blocked in its {op.f} for {how_long}"
+            yield _finding("deadlock", sentence, silence, None)
 
 
 def _finding(kind: str, sentence: str, silence: Silence, name: Hashable) -> Anomaly:
-    ops = tuple(attempt.op.index for attempt in silence.attempts)
+    ops: list[int] = silence.attempts.index.tolist()
     return Anomaly(
         type=kind,
         kind="liveness",
@@ -198,15 +220,6 @@ def _finding(kind: str, sentence: str, silence: Silence, name: Hashable) -> Anom
             "attempts": len(ops),
         },
     )
-
-
-def _grouped(
-    attempts: Iterable[Attempt], key: Callable[[Attempt], Hashable]
-) -> Iterator[tuple[Hashable, list[Attempt]]]:
-    groups: defaultdict[Hashable, list[Attempt]] = defaultdict(list)
-    for attempt in attempts:
-        groups[key(attempt)].append(attempt)
-    yield from groups.items()
 
 
 class _Clock:
@@ -223,7 +236,9 @@ class _Clock:
             else:
                 self._excused.append((record.injected, until))
 
-    def counted(self, begin: int, end: int) -> int:
-        """The time from `begin` to `end` that counts."""
-        excused = sum(max(0, min(end, until) - max(begin, since)) for since, until in self._excused)
-        return end - begin - excused
+    def counted(self, begin: I64, end: I64) -> I64:
+        """The times from each `begin` to each `end` that count."""
+        waited = end - begin
+        for since, until in self._excused:
+            waited = waited - np.maximum(np.minimum(end, until) - np.maximum(begin, since), 0)
+        return waited

@@ -8,17 +8,21 @@ outcome binds nobody until it is seen; one that failed must never be seen.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Hashable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-import msgspec
+import numpy as np
 
+from ..harness.columns import FAIL, OK
 from ..harness.errors import UsageError
 from ..harness.history import History, Operation
+from ..harness.interning import I64, interned
 from ..harness.verdict import Anomaly, Verdict, unknown
 from .findings import merged
+from .knowing import CALL, END, READ, missed
+from .rows import Mask, Rows, asked, rows, told
+from .sums import Integers, integers
 from .wording import freeze, plain, show
 
 RYW, MR, MW, WFR = GUARANTEES = (
@@ -36,7 +40,7 @@ _WHY = {
 }
 
 
-class Due(msgspec.Struct, frozen=True, gc=False):
+class Due(NamedTuple):
     """The least version of a key that a session must see, by which guarantee, and its witnesses."""
 
     version: int
@@ -44,59 +48,29 @@ class Due(msgspec.Struct, frozen=True, gc=False):
     ops: tuple[int, ...]
 
 
-_Dues = dict[Hashable, Due]
-
-
-@dataclass
+@dataclass(frozen=True, slots=True)
 class _Sessions:
-    """What is known while a history is gone through, event by event."""
+    """Writes and ok reads with the number of their key; `source` is the write that a read saw, -1
+    where it saw nil or what nobody wrote, `nil` tells which."""
 
-    demanded: Collection[str]
-    wrote: defaultdict[int, _Dues] = field(default_factory=lambda: defaultdict(dict))
-    """By process: what it has written itself."""
-    saw: defaultdict[int, _Dues] = field(default_factory=lambda: defaultdict(dict))
-    """By process: what it has seen, and what came with that."""
-    brings: dict[tuple[Hashable, int], list[tuple[str, int, _Dues]]] = field(default_factory=dict)
-    """What everybody who sees a write must see from then on: by which guarantee, from which write."""
+    writes: Rows
+    written: I64
+    version: Integers
+    reads: Rows
+    read: I64
+    source: I64
+    nil: Mask
 
-    def call_write(self, op: Operation, key: Hashable) -> None:
-        """A write takes along what its writer has written (MW) and seen (WFR)."""
-        self.brings[key, op.asked[1]] = [
-            (guarantee, op.index, dict(dues))
-            for guarantee, dues in ((MW, self.wrote[op.process]), (WFR, self.saw[op.process]))
-            if guarantee in self.demanded
-        ]
+    @property
+    def garbage(self) -> Mask:
+        """Reads of a version that nobody had written by then."""
+        return ~self.nil & ((self.source < 0) | (self.writes.call[self.source] > self.reads.ret))
 
-    def end_write(self, op: Operation, key: Hashable) -> None:
-        """An acknowledged write must be seen by its own session."""
-        self.wrote[op.process][key] = Due(op.asked[1], RYW, (op.index,))
-
-    def missed(self, op: Operation, key: Hashable) -> Due | None:
-        """What this read should have seen and did not."""
-        version = op.value[1]
-        for dues in (self.wrote[op.process], self.saw[op.process]):
-            due = dues.get(key)
-            if due is None or due.guarantee not in self.demanded:
-                continue
-            if version is None or version < due.version:
-                return due
-        return None
-
-    def see(self, op: Operation, key: Hashable, version: int) -> None:
-        """A session saw a version, and with it all that the write brings along."""
-        saw = self.saw[op.process]
-        if key in saw and saw[key].version >= version:
-            return  # it knew of it, and of all that came with it
-        saw[key] = Due(version, MR, (op.index,))
-        # Monotonic writes and reads that follow are visible only to a session whose reads are
-        # monotonic: two reads of another one may be of two places.
-        if MR not in self.demanded:
-            return
-        for guarantee, write, dues in self.brings.get((key, version), ()):
-            for other, due in dues.items():
-                known = saw.get(other)
-                if known is None or known.version < due.version:
-                    saw[other] = Due(due.version, guarantee, (due.ops[-1], write, op.index))
+    @property
+    def ghosts(self) -> Mask:
+        """Reads of a version whose write had failed."""
+        failed: Mask = self.writes.type[self.source] == FAIL
+        return failed & (self.source >= 0)
 
 
 class SessionChecker:
@@ -115,89 +89,134 @@ class SessionChecker:
 
     def check(self, history: History) -> Verdict:
         """Judge every read against what its session had to see; count the reads."""
-        writes = _writes(history)
-        sessions = _Sessions(self._demanded)
-        findings: list[Anomaly] = []
-        judged = 0
-        for called, op in _events(history):
-            key = freeze(op.asked[0])
-            if op.f == "write":
-                if called:
-                    sessions.call_write(op, key)
-                else:
-                    sessions.end_write(op, key)
-                continue
-            judged += 1
-            version = op.value[1]
-            wrong = _wrong(op, writes.get((key, version))) if version is not None else None
-            if wrong:
-                findings.append(wrong)
-                continue
-            due = sessions.missed(op, key)
-            if due is not None:
-                findings.append(_tell(op, due))
-            elif version is not None:
-                sessions.see(op, key, version)
+        sessions = _sessions(history)
+        judged = len(sessions.reads)
+        findings = [*_wrong(history, sessions), *self._missed(history, sessions)]
         if findings:
-            return Verdict(verdict="violated", anomalies=merged(findings), judged=judged)
+            inorder = [finding for _, finding in sorted(findings, key=lambda each: each[0])]
+            return Verdict(verdict="violated", anomalies=merged(inorder), judged=judged)
         return Verdict(verdict="holds", judged=judged) if judged else unknown("nothing was read")
 
-
-def _writes(history: History) -> dict[tuple[Hashable, Any], Operation]:
-    """Every write by key and version; `UsageError` where a key has two writers or runs back."""
-    writes: dict[tuple[Hashable, Any], Operation] = {}
-    last: dict[Hashable, Operation] = {}
-    for op in history.operations("write"):
-        if not isinstance(op.asked, list) or len(op.asked) != 2 or type(op.asked[1]) is not int:
-            raise UsageError(
-                f"operation {op.index}: a session writes [key, number], not {show(op.asked)}"
-            )
-        key, version = freeze(op.asked[0]), op.asked[1]
-        before = last.get(key)
-        if before and (before.process != op.process or before.asked[1] >= version):
-            raise UsageError(
-                f"operation {op.index}: key {show(op.asked[0])} must have one writer, which writes "
-                f"growing numbers; process {before.process} had written {before.asked[1]} before "
-                f"process {op.process} wrote {version}"
-            )
-        writes[key, version] = last[key] = op
-    return writes
+    def _missed(self, history: History, sessions: _Sessions) -> Iterator[tuple[int, Anomaly]]:
+        """What reads should have seen and did not, with the places of their completions."""
+        demanded = np.array([False, *(name in self._demanded for name in GUARANTEES)])
+        at, *events = _events(history, sessions)
+        missing, due = missed(*events, demanded=demanded)
+        for end, (guarantee, write, *ops) in zip(at[missing].tolist(), due.tolist(), strict=True):
+            version = int(sessions.version[write - 1])
+            witnesses = tuple(op for op in ops if op >= 0)
+            owed = Due(version, GUARANTEES[guarantee - 1], witnesses)
+            yield end, _tell(history.operation(end), owed)
 
 
-def _events(history: History) -> Iterator[tuple[bool, Operation]]:
-    """(True, write called), (False, write acknowledged) and (False, read), as they happened."""
-    events = []
-    for op in history.operations("write", "read"):
-        if op.f == "write" and op.type != "fail":
-            events.append((op.index, True, op))
-        if op.type == "ok":
-            if op.f == "read" and not (isinstance(op.value, list) and len(op.value) == 2):
-                raise UsageError(
-                    f"operation {op.index}: a read answers [key, version], not {show(op.value)}"
-                )
-            events.append((op.end, False, op))
-    events.sort(key=lambda event: event[0])
-    return ((called, op) for _, called, op in events)
+def _sessions(history: History) -> _Sessions:
+    """What was written and read; `UsageError` where a key has two writers or runs back."""
+    writes, reads = rows(history, "write"), rows(history, "read")
+    wanted = asked(history, writes)
+    expected = "a session writes [key, number]"
+    if not _pairs(wanted):
+        _refuse(writes, wanted, lambda value: type(value[1]) is int, expected)
+    names, numbers = [key for key, _ in wanted], [version for _, version in wanted]
+    if not set(map(type, numbers)) <= {int}:
+        _refuse(writes, wanted, lambda value: type(value[1]) is int, expected)
+    written, version = interned(names).of, integers(numbers)
+    _check_writers(history, writes, written, version, wanted)
+    reads = reads.of(reads.type == OK)
+    answers = told(history, reads)
+    if not _pairs(answers):
+        _refuse(reads, answers, lambda value: True, "a read answers [key, version]")
+    # The writes come first, so that their keys have the same numbers again.
+    keys = interned(names + [value[0] for value in asked(history, reads)])
+    versions = interned([*numbers, None, *[version for _, version in answers]])
+    nil, found = versions.of[len(writes)], versions.of[len(writes) + 1 :]
+    width = len(versions.values)
+    source = _find(
+        written * width + versions.of[: len(writes)], keys.of[len(writes) :] * width + found
+    )
+    return _Sessions(writes, written, version, reads, keys.of[len(writes) :], source, found == nil)
+
+
+def _pairs(values: Sequence[Any]) -> bool:
+    return set(map(type, values)) <= {list} and set(map(len, values)) <= {2}
+
+
+def _refuse(
+    chosen: Rows, values: Sequence[Any], fine: Callable[[Any], bool], expected: str
+) -> None:
+    for index, value in zip(chosen.index.tolist(), values, strict=True):
+        if not isinstance(value, list) or len(value) != 2 or not fine(value):
+            raise UsageError(f"operation {index}: {expected}, not {show(value)}")
+
+
+def _check_writers(
+    history: History, writes: Rows, key: I64, version: Integers, wanted: Sequence[Any]
+) -> None:
+    process = history.process[writes.index]
+    order = np.argsort(key, kind="stable")
+    before, after = order[:-1], order[1:]
+    bad = (process[before] != process[after]) | (version[before] >= version[after])
+    bad &= key[before] == key[after]
+    if bad.any():
+        at = np.flatnonzero(bad)[np.argmin(after[bad])]
+        one, two = before[at], after[at]
+        raise UsageError(
+            f"operation {writes.index[two]}: key {show(wanted[two][0])} must have one writer, which "
+            f"writes growing numbers; process {process[one]} had written {wanted[one][1]} before "
+            f"process {process[two]} wrote {wanted[two][1]}"
+        )
+
+
+def _find(written: I64, seen: I64) -> I64:
+    """The place of each code that was seen among those written, -1 where it is not there."""
+    if not len(written):
+        return np.full(len(seen), -1, dtype=np.int64)
+    order = np.argsort(written)
+    inorder = written[order]
+    at = np.minimum(np.searchsorted(inorder, seen), len(order) - 1)
+    return np.where(inorder[at] == seen, order[at], -1)
+
+
+def _events(history: History, sessions: _Sessions) -> tuple[I64, I64, I64, I64, I64, I64]:
+    """(place, kind, session, key, version, operation) of writes called, writes acknowledged and
+    reads that saw what may be, as they happened; a version is the row of its write from 1, 0 is nil.
+    """
+    writes, reads = sessions.writes, sessions.reads
+    called, ended = np.flatnonzero(writes.type != FAIL), np.flatnonzero(writes.type == OK)
+    read = np.flatnonzero(~(sessions.garbage | sessions.ghosts))
+    at = np.concatenate((writes.index[called], writes.end[ended], reads.end[read]))
+    kind = np.repeat((CALL, END, READ), (len(called), len(ended), len(read)))
+    key = np.concatenate((sessions.written[called], sessions.written[ended], sessions.read[read]))
+    write = np.concatenate((called + 1, ended + 1, sessions.source[read] + 1))
+    place = np.concatenate((writes.index[called], writes.index[ended], reads.index[read]))
+    order = np.argsort(at)
+    place = place[order]
+    session = interned(history.process[place].tolist()).of
+    return at[order], kind[order], session, key[order], write[order], place
 
 
 # --- how it is told ------------------------------------------------------------------------------
 
 
-def _wrong(read: Operation, write: Operation | None) -> Anomaly | None:
+def _wrong(history: History, sessions: _Sessions) -> Iterator[tuple[int, Anomaly]]:
     """What no session could ever see: a version that nobody wrote, or that failed."""
-    if write is None or write.call > read.ret:
-        name, why, ops = "garbage-read", "which nobody had written by then", [read.index]
-    elif write.type == "fail":
-        name, why, ops = "ghost-effect", "a write that had failed", [read.index, write.index]
-    else:
-        return None
-    return Anomaly(
-        type=name,
-        sentence=f"Process {read.process} read {show(read.value[1])} from key "
-        f"{show(read.value[0])}, {why}.",
-        ops=tuple(ops),
-        evidence={"kind": "ladder", "read": read.index, "value": plain(freeze(read.value))},
-    )
+    garbage = sessions.garbage
+    for row in np.flatnonzero(garbage | sessions.ghosts).tolist():
+        read = history.operation(int(sessions.reads.index[row]))
+        if garbage[row]:
+            name, why, ops = "garbage-read", "which nobody had written by then", [read.index]
+        else:
+            write = int(sessions.writes.index[sessions.source[row]])
+            name, why, ops = "ghost-effect", "a write that had failed", [read.index, write]
+        yield (
+            read.end,
+            Anomaly(
+                type=name,
+                sentence=f"Process {read.process} read {show(read.value[1])} from key "
+                f"{show(read.value[0])}, {why}.",
+                ops=tuple(ops),
+                evidence={"kind": "ladder", "read": read.index, "value": plain(freeze(read.value))},
+            ),
+        )
 
 
 def _tell(read: Operation, due: Due) -> Anomaly:

@@ -6,16 +6,26 @@ and is a violation only where linearizable is demanded.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections import Counter
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from operator import itemgetter
 from typing import Any
 
+import numpy as np
+
+from ..harness.columns import OK
 from ..harness.errors import UsageError
 from ..harness.history import History, Operation
-from ..harness.interning import freeze_all
+from ..harness.interning import freeze_all, interned
 from ..harness.verdict import Anomaly, Verdict, unknown
 from .findings import merged
-from .presence import Missing, Presence, Things, presence
-from .wording import counted, freeze, plain, show, span
+from .presence import Missing, Presence, Sightings, once, remaining
+from .rows import Rows, asked, groups, lengths, rows, told
+from .wording import counted, plain, show, span
+
+_ADD, _READ = 0, 1
 
 
 class SetFullChecker:
@@ -30,17 +40,20 @@ class SetFullChecker:
     def check(self, history: History) -> Verdict:
         """Judge every element that some read saw or had to see; count them."""
         findings: list[Anomaly] = []
-        judged = late = 0
+        doubled: list[tuple[int, Hashable]] = []
+        judged = late = twice = 0
         latest: Missing | None = None
-        sets, twice = _sets(history)
-        for name, things in sets.items():
-            of = f" of set {show(plain(name))}" if name is not None else ""
-            found = presence(things)
+        for each in _sets(history):
+            found = remaining(each.seen)
             judged += found.judged
-            findings += _tell(found, of, self._linearizable)
+            findings += _tell(found, each.called, self._linearizable)
             late += len(found.stale)
             latest = latest or found.stale_first
-        findings += [_tell_twice(element, op) for element, op in twice]
+            twice += each.twice
+            doubled += [each.doubled] if each.twice else []
+        if doubled:
+            index, element = min(doubled, key=itemgetter(0))
+            findings.append(_tell_twice(history.operation(index), element, twice))
         if findings:
             return Verdict(verdict="violated", anomalies=merged(findings), judged=judged)
         if not judged:
@@ -54,51 +67,80 @@ class SetFullChecker:
         return Verdict(verdict="holds", reason=reason, judged=judged)
 
 
-def _sets(
-    history: History,
-) -> tuple[Mapping[Hashable, Things], list[tuple[Hashable, Operation]]]:
-    """Each set's insertions and reads; and the elements that a read showed more than once."""
-    keyed = _keyed(history)
-    sets: dict[Hashable, Things] = {}
-    twice: list[tuple[Hashable, Operation]] = []
-    for op in history.operations("add", "read"):
-        name, value = (freeze(op.asked[0]), op.asked[1]) if keyed else (None, op.asked)
-        things = sets.get(name)
-        if things is None and (op.f == "add" or op.type == "ok"):
-            things = sets[name] = Things()
-        if things is not None and op.f == "add":
-            things.insert(freeze(value), op)
-        elif things is not None and op.type == "ok":
-            repeated = things.read(op, freeze_all(_elements(op, keyed)))
-            twice += [(element, op) for element in repeated]
-    return sets, twice
+@dataclass(frozen=True, slots=True)
+class _Set:
+    """One set; `twice` counts what reads showed more than once, of which `doubled` is the first.
+
+    `doubled` is a read's invocation, -1 for none, and an element.
+    """
+
+    called: str
+    seen: Sightings
+    twice: int
+    doubled: tuple[int, Hashable]
 
 
-def _keyed(history: History) -> bool:
+def _sets(history: History) -> Iterator[_Set]:
+    """Each set that was added to or read, in the order of first mention."""
+    every = rows(history, "add", "read")
+    every = every.of((every.f == _ADD) | (every.type == OK))
+    values = asked(history, every)
+    reading = every.f == _READ
+    reads, answers = np.flatnonzero(reading).tolist(), told(history, every.of(reading))
+    if not _keyed(values, [values[row] for row in reads], answers):
+        for row, answer in zip(reads, answers, strict=True):
+            values[row] = _elements(every.index[row], answer)
+        if len(every):
+            yield _set(history, "", every, values)
+        return
+    keys = interned([key for key, _ in values])
+    values = [element for _, element in values]
+    for row, (_, elements) in zip(reads, answers, strict=True):
+        values[row] = elements
+    for key, mine in zip(keys.values, groups(keys.of, len(keys.values)), strict=True):
+        called = "" if key is None else f" of set {show(plain(key))}"
+        yield _set(history, called, every.of(mine), [values[row] for row in mine.tolist()])
+
+
+def _keyed(asks: Sequence[Any], reads: Sequence[Any], answers: Sequence[Any]) -> bool:
     """Whether every add and every ok read names its set: `[key, element]`, `[key, elements]`."""
-    some = False
-    for op in history.operations("add", "read"):
-        if op.f == "read" and op.type != "ok":
-            continue
-        if not (isinstance(op.asked, list) and len(op.asked) == 2):
-            return False
-        if op.f == "read" and not _is_keyed(op.value, op.asked[0]):
-            return False
-        some = True
-    return some
+    return all(isinstance(ask, list) and len(ask) == 2 for ask in asks) and all(
+        isinstance(answer, list)
+        and len(answer) == 2
+        and answer[0] == ask[0]
+        and isinstance(answer[1], list | tuple | set | frozenset)
+        for ask, answer in zip(reads, answers, strict=True)
+    )
 
 
-def _is_keyed(value: Any, key: Any) -> bool:
-    pair = isinstance(value, list) and len(value) == 2 and value[0] == key
-    return pair and isinstance(value[1], list | tuple | set | frozenset)
+def _elements(index: int, answer: Any) -> Any:
+    if isinstance(answer, list | tuple | set | frozenset):
+        return answer
+    raise UsageError(f"operation {index}: a read of a set answers elements, not {show(answer)}")
 
 
-def _elements(op: Operation, keyed: bool) -> list[Any]:
-    """What a read saw."""
-    value = op.value[1] if keyed else op.value
-    if isinstance(value, list | tuple | set | frozenset):
-        return list(value)
-    raise UsageError(f"operation {op.index}: a read of a set answers elements, not {show(value)}")
+def _set(history: History, called: str, every: Rows, values: Sequence[Any]) -> _Set:
+    """One set from its operations, with what each added or saw."""
+    adds, reads = np.flatnonzero(every.f == _ADD), np.flatnonzero(every.f == _READ)
+    shown = [values[row] for row in reads.tolist()]
+    numbers = interned([*(values[row] for row in adds.tolist()), *chain.from_iterable(shown)])
+    which = np.repeat(np.arange(len(reads)), lengths(shown))
+    which, who, twice = once(which, numbers.of[len(adds) :])
+    seen = Sightings(
+        inserts=every.of(adds),
+        element=numbers.of[: len(adds)],
+        reads=every.of(reads),
+        which=which,
+        who=who,
+        name=numbers.values.__getitem__,
+        operation=history.operation,
+    )
+    doubled: tuple[int, Hashable] = (-1, None)
+    if len(twice):
+        times = Counter(freeze_all([*shown[twice[0]]]))
+        element = next(element for element, number in times.items() if number > 1)
+        doubled = (seen.reads.index.item(twice[0]), element)
+    return _Set(called, seen, len(twice), doubled)
 
 
 # --- how it is told ------------------------------------------------------------------------------
@@ -114,7 +156,7 @@ def _tell(found: Presence, of: str, linearizable: bool) -> list[Anomaly]:
                 sentence=f"Process {op.process} saw element {show(plain(element))}{of}, "
                 "which nobody had added by then.",
                 ops=(op.index,),
-                count=len({element for element, _ in found.strange}),
+                count=len(found.strange),
                 evidence={"kind": "ladder", "read": op.index, "element": plain(element)},
             )
         )
@@ -126,7 +168,7 @@ def _tell(found: Presence, of: str, linearizable: bool) -> list[Anomaly]:
                 sentence=f"Process {op.process} saw element {show(plain(element))}{of}, "
                 "although its add had failed.",
                 ops=(op.index,),
-                count=len({element for element, _ in found.ghosts}),
+                count=len(found.ghosts),
                 evidence={"kind": "ladder", "read": op.index, "element": plain(element)},
             )
         )
@@ -157,10 +199,11 @@ def _tell_missing(name: str, missing: Missing, count: int, of: str) -> Anomaly:
     )
 
 
-def _tell_twice(element: Hashable, op: Operation) -> Anomaly:
+def _tell_twice(op: Operation, element: Hashable, count: int) -> Anomaly:
     return Anomaly(
         type="duplicate",
         sentence=f"Process {op.process} saw element {show(plain(element))} more than once.",
         ops=(op.index,),
+        count=count,
         evidence={"kind": "ladder", "read": op.index, "element": plain(element)},
     )

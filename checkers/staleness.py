@@ -7,17 +7,21 @@ outcome may take effect at any time, so that what it wrote is never old, and it 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..harness.columns import FAIL, INFO, OK
 from ..harness.errors import UsageError
 from ..harness.history import FOREVER, History, Operation
+from ..harness.interning import I64, Numbers, interned
 from ..harness.verdict import Anomaly, Verdict, unknown
 from .findings import merged
+from .patterns.placing import side_by_side
+from .rows import Mask, Rows, asked, labelled, rows, told
 from .wording import freeze, label, plain, show, span
 
 SECOND = 1_000_000_000
@@ -47,25 +51,54 @@ class StalenessChecker:
 
     def check(self, history: History) -> Verdict:
         """Judge every read; count them."""
-        keys: dict[str, _Key] = {}
-        for op in history.operations("write", "read", "source"):
-            if not isinstance(op.value, list) or len(op.value) != 2:
-                raise UsageError(
-                    f"operation {op.index}: expected [key, value], not {show(op.value)}"
-                )
-            name = label(op.asked[0])
-            key = keys.get(name)
-            if key is None:
-                key = keys[name] = _Key(op.asked[0])
-            if op.f == "write":
-                key.writes.append(op)
-            elif op.type == "ok":
-                (key.reads if op.f == "read" else key.sources).append(op)
-        findings = [f for name, key in keys.items() for f in self._judge(name, key)]
-        judged = sum(len(key.reads) + len(key.sources) for key in keys.values())
+        every = rows(history, "write", "read", "source")
+        wanted, values = asked(history, every), told(history, every)
+        if not (set(map(type, values)) <= {list} and set(map(len, values)) <= {2}):
+            _refuse(every, values)
+        keys = labelled([value[0] for value in wanted])
+        doubtful = self._doubtful(every, keys, wanted, values)
+        findings = [
+            finding
+            for name, key in _closely(history, every, keys, doubtful).items()
+            for finding in self._judge(name, key)
+        ]
+        judged = int(((every.f > 0) & (every.type == OK)).sum())
         if findings:
             return Verdict(verdict="violated", anomalies=merged(findings), judged=judged)
         return Verdict(verdict="holds", judged=judged) if judged else unknown("nothing was read")
+
+    def _doubtful(
+        self, every: Rows, keys: Numbers, wanted: Sequence[Any], values: Sequence[Any]
+    ) -> Mask:
+        """The keys that have to be looked at closely: in all others nothing is wrong."""
+        write, read = (
+            np.flatnonzero(every.f == 0),
+            np.flatnonzero((every.f > 0) & (every.type == OK)),
+        )
+        initial = [self._initial.get(str(name)) for name in keys.values]
+        numbers = interned(
+            initial
+            + [wanted[row][1] for row in write.tolist()]
+            + [values[row][1] for row in read.tolist()]
+        )
+        first, written, seen = np.split(numbers.of, np.cumsum((len(initial), len(write))))
+        source, twice = _sources(
+            keys.of[write] * len(numbers.values) + written,
+            keys.of[read] * len(numbers.values) + seen,
+        )
+        known, opening = source >= 0, seen == first[keys.of[read]]
+        call, ret, failed = (
+            np.append(column[write], nothing)[source]
+            for column, nothing in ((every.call, FOREVER), (every.ret, -1), (every.type == FAIL, 0))
+        )
+        unborn = call > every.ret[read]
+        # What was there at first may have been written again.
+        settled = np.where(known & opening, FOREVER, ret)
+        doubtful = np.zeros(len(keys.values), dtype=np.bool_)
+        doubtful[keys.of[write[twice]]] = True
+        doubtful[keys.of[read[(unborn | (failed > 0)) & ~opening]]] = True
+        doubtful[keys.of[read[_stale(every, keys.of, read, settled, self._bound)]]] = True
+        return doubtful | _at_odds(every, keys.of, read, seen, len(doubtful))
 
     def _judge(self, name: str, key: _Key) -> Iterator[Anomaly]:
         initial = self._initial.get(name)
@@ -102,6 +135,81 @@ class StalenessChecker:
             count=len(stale),
             evidence={"kind": "ladder", "read": read.index, "write": write.index, "age": age},
         )
+
+
+def _refuse(every: Rows, values: Sequence[Any]) -> None:
+    for index, value in zip(every.index.tolist(), values, strict=True):
+        if not isinstance(value, list) or len(value) != 2:
+            raise UsageError(f"operation {index}: expected [key, value], not {show(value)}")
+
+
+def _sources(written: I64, seen: I64) -> tuple[I64, I64]:
+    """Which of the writes each read saw, -1 for none; and those that write what another one wrote."""
+    order = np.argsort(written, kind="stable")
+    inorder = written[order]
+    twice = order[1:][inorder[1:] == inorder[:-1]]
+    if not len(order):
+        return np.full(len(seen), -1, dtype=np.int64), twice
+    at = np.minimum(np.searchsorted(inorder, seen), len(order) - 1)
+    return np.where(inorder[at] == seen, order[at], -1), twice
+
+
+def _stale(every: Rows, key: I64, read: I64, settled: I64, bound: int) -> Mask:
+    """Reads called later than the bound allows after the return of some write that was called
+    after what they saw was settled."""
+    ok = np.flatnonzero((every.f == 0) & (every.type == OK))
+    count = len(ok)
+    (moments,) = side_by_side(
+        np.concatenate((key[ok], key[read])), np.concatenate((every.call[ok], settled))
+    )
+    order = np.argsort(moments[:count], kind="stable")
+    at = np.searchsorted(moments[:count][order], moments[count:], side="right")
+    later = at < count
+    later[later] = key[ok[order[at[later]]]] == key[read[later]]
+    # Of those called from there on, the first to return: of a greater key all come later.
+    by_ret = np.argsort(every.ret[ok], kind="stable")
+    rank = np.empty(count, dtype=np.int64)
+    rank[by_ret] = np.arange(count)
+    least = np.minimum.accumulate((key[ok] * count + rank)[order][::-1])[::-1] % max(count, 1)
+    old = np.zeros(len(read), dtype=np.bool_)
+    replaced = every.ret[ok[by_ret[least[at[later]]]]]
+    old[later] = every.call[read[later]] - replaced > bound
+    return old
+
+
+def _at_odds(every: Rows, key: I64, read: I64, seen: I64, keys: int) -> Mask:
+    """Keys whose last read and last look at the source may differ at rest."""
+    source = every.f[read] == 2
+    if not source.any():
+        return np.zeros(keys, dtype=np.bool_)
+    ok = (every.f == 0) & (every.type == OK)
+    settled = np.full(keys, -1, dtype=np.int64)
+    np.maximum.at(settled, key[ok], every.ret[ok])
+    last = np.full((2, keys), -1, dtype=np.int64)
+    rest = np.flatnonzero(every.call[read] > settled[key[read]])
+    rest = rest[np.argsort(every.call[read[rest]], kind="stable")]
+    for place, chosen in enumerate((rest[~source[rest]], rest[source[rest]])):
+        last[place, key[read[chosen]]] = seen[chosen]
+    both = (last[0] >= 0) & (last[1] >= 0)
+    apart: Mask = both & (last[0] != last[1])
+    # An unknown outcome may come late: then only final reads tell, which the columns do not know.
+    opened = key[(every.f == 0) & (every.type == INFO)]
+    apart[opened] |= both[opened]
+    return apart
+
+
+def _closely(history: History, every: Rows, keys: Numbers, chosen: Mask) -> dict[str, _Key]:
+    """Everything that was asked of some keys."""
+    found: dict[str, _Key] = {}
+    for row in np.flatnonzero(chosen[keys.of]).tolist():
+        op = history.operation(int(every.index[row]))
+        name = str(keys.values[keys.of[row]])
+        key = found.setdefault(name, _Key(op.asked[0]))
+        if op.f == "write":
+            key.writes.append(op)
+        elif op.type == "ok":
+            (key.reads if op.f == "read" else key.sources).append(op)
+    return found
 
 
 def _origins(key: _Key) -> dict[Hashable, Operation]:

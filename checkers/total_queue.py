@@ -8,37 +8,24 @@ queue was drained, or its effects were read, at the end (Jepsen's total-queue).
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Hashable, Iterator
+from typing import Literal
 
 import numpy as np
 
+from ..harness.columns import FAIL, INFO, OK
 from ..harness.errors import UsageError
-from ..harness.history import FOREVER, History, Operation
+from ..harness.history import FOREVER, History
+from ..harness.interning import I64, interned
 from ..harness.verdict import Anomaly, Verdict, unknown
+from .deliveries import Queue, queue
 from .findings import merged
 from .orders import inversions, out_of_order
+from .rows import groups, numbered
 from .wording import counted, freeze, plain, show
 
 Delivery = Literal["exactly", "at-least", "at-most"]
 Order = Literal["key", "all"]
-
-
-@dataclass
-class _Queue:
-    """What went in, what came out, and in which sequences; everything by message."""
-
-    enqueues: dict[Hashable, list[Operation]] = field(default_factory=dict)
-    deliveries: dict[Hashable, list[Operation]] = field(default_factory=dict)
-    sequences: list[tuple[Operation, list[Hashable]]] = field(default_factory=list)
-    unheard: int = 0
-    """Consumptions whose answer nobody knows; each may have taken a message."""
-    unheard_since: int = FOREVER
-    """When the first of them was asked for."""
-    drained: int = -1
-    """When the last look at everything was begun; -1 if there was none."""
 
 
 class TotalQueueChecker:
@@ -60,21 +47,21 @@ class TotalQueueChecker:
 
     def check(self, history: History) -> Verdict:
         """Judge every message that was acknowledged or delivered; count them."""
-        queue = _queue(history)
-        findings = list(_strange(queue))
+        known = queue(history)
+        findings = list(_strange(history, known))
         if self._delivery != "at-least":
-            findings += _repeated(queue)
-        missing = [] if self._delivery == "at-most" else _missing(queue)
-        judgeable = queue.drained >= 0 or self._delivery == "at-most"
-        if judgeable and len(missing) > queue.unheard:
-            findings.append(_tell_lost(missing, queue))
+            findings += _repeated(history, known)
+        missing = [] if self._delivery == "at-most" else _missing(known)
+        judgeable = known.drained >= 0 or self._delivery == "at-most"
+        if judgeable and len(missing) > known.unheard:
+            findings.append(_tell_lost(history, missing, known.unheard))
         if self._ordered:
             # Where a message may come again, its first delivery may have been to somebody of whom
             # nothing was heard: only what came out before him is certain.
             again = self._delivery == "at-least"
-            certain = queue.unheard_since if again else FOREVER
-            findings += _disordered(queue, certain, by_key=self._ordered == "key")
-        judged = len(queue.enqueues.keys() | queue.deliveries.keys())
+            certain = known.unheard_since if again else FOREVER
+            findings += _disordered(known, certain, by_key=self._ordered == "key")
+        judged = len(known.names)
         if findings:
             return Verdict(verdict="violated", anomalies=merged(findings), judged=judged)
         if not judged:
@@ -88,108 +75,69 @@ class TotalQueueChecker:
         return Verdict(verdict="holds", judged=judged)
 
 
-def _queue(history: History) -> _Queue:
-    queue = _Queue()
-    effects: Operation | None = None
-    for op in history.operations("enqueue", "dequeue", "consume", "drain", "effects"):
-        if op.f == "enqueue":
-            queue.enqueues.setdefault(freeze(op.asked), []).append(op)
-        elif op.f == "effects":
-            if op.type == "ok" and (effects is None or op.call > effects.call):
-                effects = op
-        elif op.type == "ok":
-            _deliver(queue, op)
-        elif op.type == "info":
-            # A drain may have taken everything.
-            queue.unheard += 1 if op.f != "drain" else len(history)
-            queue.unheard_since = min(queue.unheard_since, op.call)
-    if effects is not None:
-        queue.deliveries, queue.sequences, queue.unheard = {}, [], 0
-        queue.unheard_since = FOREVER
-        queue.drained = effects.call
-        _list(queue, effects)
-    return queue
+def _missing(known: Queue) -> list[int]:
+    """Acknowledged before the last look at everything began, and never delivered: the first
+    enqueueing of each such message, as a place in the history."""
+    before = known.drained if known.drained >= 0 else FOREVER
+    sent, enqueues = known.sent, known.enqueues
+    acknowledged = known.times((enqueues.type == OK) & (enqueues.ret < before)) > 0
+    missing = acknowledged & (known.delivered() == 0)
+    rows = np.flatnonzero(missing[sent])
+    first = rows[np.sort(np.unique(sent[rows], return_index=True)[1])]
+    indices: list[int] = enqueues.index[first].tolist()
+    return indices
 
 
-def _deliver(queue: _Queue, op: Operation) -> None:
-    if op.f == "drain":
-        queue.drained = max(queue.drained, op.call)
-        _list(queue, op)
-    elif op.value is not None:
-        queue.deliveries.setdefault(freeze(op.value), []).append(op)
-
-
-def _list(queue: _Queue, op: Operation) -> None:
-    if not isinstance(op.value, list | tuple):
-        raise UsageError(f"operation {op.index}: {op.f} answers a list, not {show(op.value)}")
-    messages = [freeze(message) for message in op.value]
-    queue.sequences.append((op, messages))
-    for message in messages:
-        queue.deliveries.setdefault(message, []).append(op)
-
-
-def _missing(queue: _Queue) -> list[Operation]:
-    """Acknowledged before the last look at everything began, and never delivered."""
-    before = queue.drained if queue.drained >= 0 else FOREVER
-    return [
-        op
-        for message, ops in queue.enqueues.items()
-        if message not in queue.deliveries
-        for op in ops[:1]
-        if any(each.type == "ok" and each.ret < before for each in ops)
-    ]
-
-
-def _strange(queue: _Queue) -> Iterator[Anomaly]:
-    garbage, ghosts = [], []
-    for message, ops in queue.deliveries.items():
-        sources = queue.enqueues.get(message, [])
-        first = min(ops, key=lambda op: op.ret)
-        if all(source.call > first.ret for source in sources):
-            garbage.append((message, first))
-        elif all(source.type == "fail" for source in sources):
-            ghosts.append((message, first))
+def _strange(history: History, known: Queue) -> Iterator[Anomaly]:
+    first = known.least(known.got, known.by.ret)
+    early = known.least(known.sent, known.enqueues.call) > first
+    nowhere = known.times(known.enqueues.type != FAIL) == 0
     for name, found, why in (
-        ("garbage-read", garbage, "which nobody had enqueued by then"),
-        ("ghost-effect", ghosts, "whose enqueueing had failed"),
+        ("garbage-read", early, "which nobody had enqueued by then"),
+        ("ghost-effect", nowhere & ~early, "whose enqueueing had failed"),
     ):
-        if found:
-            message, op = found[0]
+        deliveries = np.flatnonzero(found[known.got])
+        if len(deliveries):
+            message = plain(known.name(deliveries.item(0)))
+            op = history.operation(known.earliest(known.got[deliveries[0]]))
             yield Anomaly(
                 type=name,
-                sentence=f"Process {op.process} got message {show(plain(message))}, {why}.",
+                sentence=f"Process {op.process} got message {show(message)}, {why}.",
                 ops=(op.index,),
-                count=len(found),
-                evidence={"kind": "ladder", "message": plain(message), "deliveries": [op.index]},
+                count=len(np.unique(known.got[deliveries])),
+                evidence={"kind": "ladder", "message": message, "deliveries": [op.index]},
             )
 
 
-def _repeated(queue: _Queue) -> Iterator[Anomaly]:
+def _repeated(history: History, known: Queue) -> Iterator[Anomaly]:
     """Delivered more often than it was enqueued, where no outcome is unknown."""
-    for message, ops in queue.deliveries.items():
-        sources = queue.enqueues.get(message, [])
-        sent = sum(source.type == "ok" for source in sources)
-        if sent and len(ops) > sent and all(source.type != "info" for source in sources):
-            who = " and ".join(str(op.process) for op in ops[:2])
-            yield Anomaly(
-                type="duplicate-effect",
-                sentence=f"Message {show(plain(message))} took effect {len(ops)} times "
-                f"(processes {who}), although it was enqueued {counted(sent, 'time')}.",
-                ops=tuple(dict.fromkeys([sources[0].index, *(op.index for op in ops[:2])])),
-                evidence={
-                    "kind": "ladder",
-                    "message": plain(message),
-                    "deliveries": [op.index for op in ops],
-                },
-            )
+    kind, delivered = known.enqueues.type, known.delivered()
+    sent = known.times(kind == OK)
+    often = (sent > 0) & (delivered > sent) & (known.times(kind == INFO) == 0)
+    deliveries = np.flatnonzero(often[known.got])
+    if not len(deliveries):
+        return
+    number = known.got.item(deliveries[0])
+    message = plain(known.name(deliveries.item(0)))
+    taken = known.by.index[known.got == number].tolist()
+    source = known.enqueues.index[known.sent == number].item(0)
+    who = " and ".join(str(history.operation(index).process) for index in taken[:2])
+    yield Anomaly(
+        type="duplicate-effect",
+        sentence=f"Message {show(message)} took effect {len(taken)} times "
+        f"(processes {who}), although it was enqueued {counted(sent.item(number), 'time')}.",
+        ops=tuple(dict.fromkeys([source, *taken[:2]])),
+        count=int(np.count_nonzero(often)),
+        evidence={"kind": "ladder", "message": message, "deliveries": taken},
+    )
 
 
-def _tell_lost(missing: Sequence[Operation], queue: _Queue) -> Anomaly:
-    op = missing[0]
+def _tell_lost(history: History, missing: list[int], unheard: int) -> Anomaly:
+    op = history.operation(missing[0])
     excused = (
-        f" ({counted(queue.unheard, 'consumption')} of unknown outcome can have taken "
-        f"{queue.unheard} of {len(missing)} such messages at the most)"
-        if queue.unheard
+        f" ({counted(unheard, 'consumption')} of unknown outcome can have taken "
+        f"{unheard} of {len(missing)} such messages at the most)"
+        if unheard
         else ""
     )
     return Anomaly(
@@ -197,83 +145,80 @@ def _tell_lost(missing: Sequence[Operation], queue: _Queue) -> Anomaly:
         sentence=f"Process {op.process} was told that message {show(op.asked)} is enqueued, but it "
         f"never took effect{excused}.",
         ops=(op.index,),
-        count=len(missing) - queue.unheard,
+        count=len(missing) - unheard,
         evidence={
             "kind": "ladder",
             "message": plain(freeze(op.asked)),
-            "missing": [each.index for each in missing[:100]],
+            "missing": missing[:100],
         },
     )
 
 
-def _disordered(queue: _Queue, certain: int, *, by_key: bool) -> Iterator[Anomaly]:
+def _disordered(known: Queue, certain: int, *, by_key: bool) -> Iterator[Anomaly]:
     """Messages that took effect before one that had been enqueued before they were."""
-    sources = {
-        message: ops[0]
-        for message, ops in queue.enqueues.items()
-        if len(ops) == 1 and ops[0].type != "fail"
-    }
-    groups: defaultdict[Hashable, list[Hashable]] = defaultdict(list)
-    listed = {message for _, messages in queue.sequences for message in messages}
-    for message in queue.deliveries.keys() & sources.keys() - listed:
-        groups[_lane(message, by_key)].append(message)
-    for lane in groups.values():
-        # In the order of enqueueing, so that the same history always gets the same witness.
-        lane.sort(key=lambda message: sources[message].index)
-        puts = [sources[message] for message in lane]
-        gets = [min(queue.deliveries[message], key=lambda op: op.ret) for message in lane]
-        first = [min(op.call for op in queue.deliveries[message]) for message in lane]
+    enqueues, sent = known.enqueues, known.sent
+    once = (known.times() == 1)[sent] & (enqueues.type != FAIL)
+    source = np.full(len(known.names), -1, dtype=np.int64)
+    source[sent[once]] = np.flatnonzero(once)
+    lane = _lanes(known, by_key)
+    called = known.least(known.got, known.by.call)
+    back = known.least(known.got, known.by.ret)
+    alone = known.delivered() > 0
+    for _, part in known.sequences:
+        alone[known.got[part]] = False
+    # In the order of enqueueing, so that the same history always gets the same witness.
+    puts = np.flatnonzero(once & alone[sent])
+    lanes, first = numbered(lane[sent[puts]])
+    for mine in groups(lanes, len(first)):
+        messages, rows = sent[puts[mine]], puts[mine]
         count, pair = inversions(
-            _times(op.call for op in puts),
-            _times(op.ret for op in puts),
-            _times(first),
-            _times(op.ret if op.ret < certain else FOREVER for op in gets),
+            enqueues.call[rows],
+            enqueues.ret[rows],
+            called[messages],
+            np.where(back[messages] < certain, back[messages], FOREVER),
         )
         if pair:
             a, b = pair
-            yield _tell_order(lane[a], lane[b], (puts[a], puts[b], gets[b], gets[a]), count)
-    for op, messages in queue.sequences:
-        if op.ret >= certain:
-            continue
-        yield from _disordered_list(op, messages, sources, by_key)
+            gets = known.earliest(messages[b]), known.earliest(messages[a])
+            names = known.names[messages[a]], known.names[messages[b]]
+            yield _tell_order(*names, [*enqueues.index[rows[[a, b]]].tolist(), *gets], count)
+    for row, part in known.sequences:
+        if known.every.ret[row] < certain:
+            yield from _disordered_list(known, row, part, source, lane)
+
+
+def _lanes(known: Queue, by_key: bool) -> I64:
+    """What must keep the order among itself: messages `[key, n]` of one key, or all."""
+    if not by_key:
+        return np.zeros(len(known.names), dtype=np.int64)
+    names = known.names
+    return interned([n[0] if isinstance(n, tuple) and len(n) == 2 else None for n in names]).of
 
 
 def _disordered_list(
-    op: Operation,
-    messages: Sequence[Hashable],
-    sources: dict[Hashable, Operation],
-    by_key: bool,
+    known: Queue, row: int, part: slice, source: I64, lane: I64
 ) -> Iterator[Anomaly]:
-    lanes: defaultdict[Hashable, list[Hashable]] = defaultdict(list)
-    for message in dict.fromkeys(messages):
-        if message in sources:
-            lanes[_lane(message, by_key)].append(message)
-    for lane in lanes.values():
-        puts = [sources[message] for message in lane]
-        pair = out_of_order([put.call for put in puts], [put.ret for put in puts])
+    enqueues, got = known.enqueues, known.got[part]
+    first = np.sort(np.unique(got, return_index=True)[1])
+    first = first[source[got[first]] >= 0]
+    lanes = lane[got[first]]
+    for each in dict.fromkeys(lanes.tolist()):
+        places = first[lanes == each]
+        puts = source[got[places]]
+        pair = out_of_order(enqueues.call[puts].tolist(), enqueues.ret[puts].tolist())
         if pair:
             a, b = pair
-            yield _tell_order(lane[a], lane[b], (puts[a], puts[b], op), 1)
+            one, other = (known.name(part.start + places[at]) for at in pair)
+            ops = [*enqueues.index[puts[[a, b]]].tolist(), known.every.index.item(row)]
+            yield _tell_order(one, other, ops, 1)
 
 
-def _lane(message: Hashable, by_key: bool) -> Hashable:
-    """What must keep the order among itself: messages `[key, n]` of one key, or all."""
-    if by_key and isinstance(message, tuple) and len(message) == 2:
-        key: Hashable = message[0]
-        return key
-    return None
-
-
-def _times(values: Any) -> Any:
-    return np.fromiter(values, dtype=np.int64)
-
-
-def _tell_order(a: Hashable, b: Hashable, ops: tuple[Operation, ...], count: int) -> Anomaly:
+def _tell_order(a: Hashable, b: Hashable, ops: list[int], count: int) -> Anomaly:
     return Anomaly(
         type="order-violation",
         sentence=f"Message {show(plain(a))} was enqueued before {show(plain(b))} was, but took "
         "effect after it.",
-        ops=tuple(dict.fromkeys(op.index for op in ops)),
+        ops=tuple(dict.fromkeys(ops)),
         count=count,
         evidence={"kind": "ladder", "first": plain(a), "second": plain(b)},
     )

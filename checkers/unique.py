@@ -6,19 +6,22 @@ A refused claim proves nothing: the name may have been on its way to somebody el
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from itertools import chain, repeat
+from operator import itemgetter
 from typing import Any
 
+import numpy as np
+
+from ..harness.columns import OK
 from ..harness.errors import UsageError
-from ..harness.history import History, Operation
-from ..harness.interning import freeze_all, vectors
+from ..harness.history import History
+from ..harness.interning import I64, interned, vectors
 from ..harness.verdict import Anomaly, Verdict, unknown
 from .findings import merged
-from .presence import Missing, Presence, Things, presence
+from .presence import Missing, Presence, Sightings, once, remaining
+from .rows import Rows, asked, lengths, numbered, rows, told
 from .wording import freeze, plain, show, span
-
-_Row = tuple[Hashable, Hashable]
-_Double = tuple[Operation, list[Hashable]]
 
 
 class UniqueChecker:
@@ -28,21 +31,34 @@ class UniqueChecker:
 
     def check(self, history: History) -> Verdict:
         """Judge every acknowledged claim and every row that was read; count the claims."""
-        claims: defaultdict[Hashable, list[Operation]] = defaultdict(list)
-        things = Things()
-        double: dict[Hashable, _Double] = {}
-        for op in history.operations("claim", "read"):
-            if op.f == "claim":
-                key, owner = _pair(op, op.asked)
-                things.insert((key, owner), op)
-                if op.type == "ok":
-                    claims[key].append(op)
-            elif op.type == "ok":
-                rows = _rows(op)
-                things.read(op, rows)
-                _collect(double, op, rows)
-        findings = [*_tell_successes(claims), *_tell_double(double), *_tell(presence(things))]
-        judged = sum(map(len, claims.values()))
+        claims, reads = rows(history, "claim"), rows(history, "read")
+        reads = reads.of(reads.type == OK)
+        names, answers = asked(history, claims), told(history, reads)
+        _refuse_others(claims, reads, names, answers)
+        pairs = [*names, *chain.from_iterable(answers)]
+        parts = [*chain.from_iterable(pairs)]
+        keys, owners = interned(parts[::2]), interned(parts[1::2])
+        row, first = numbered(keys.of * len(owners.values) + owners.of)
+        which = np.repeat(np.arange(len(reads)), lengths(answers))
+        seen_by, seen, _ = once(which, row[len(claims) :])
+        found = remaining(
+            Sightings(
+                inserts=claims,
+                element=row[: len(claims)],
+                reads=reads,
+                which=seen_by,
+                who=seen,
+                name=lambda number: _frozen(pairs[first[number]]),
+                operation=history.operation,
+            )
+        )
+        won = claims.type == OK
+        findings = [
+            *_tell_successes(history, claims.index[won], keys.of[: len(claims)][won]),
+            *_tell_double(history, reads, which, keys.of[len(claims) :]),
+            *_tell(found),
+        ]
+        judged = int(np.count_nonzero(won))
         if findings:
             return Verdict(verdict="violated", anomalies=merged(findings), judged=judged)
         if not judged:
@@ -50,62 +66,74 @@ class UniqueChecker:
         return Verdict(verdict="holds", judged=judged)
 
 
-def _pair(op: Operation, value: Any) -> _Row:
-    if isinstance(value, list | tuple) and len(value) == 2:
-        return freeze(value[0]), freeze(value[1])
-    raise UsageError(f"operation {op.index}: expected [key, owner], not {show(value)}")
+def _frozen(pair: Sequence[Any]) -> tuple[Hashable, Hashable]:
+    return freeze(pair[0]), freeze(pair[1])
 
 
-def _rows(op: Operation) -> list[_Row]:
-    if isinstance(op.value, list | tuple):
-        if not vectors(op.value, 2):
-            return [_pair(op, row) for row in op.value]
-        keys = freeze_all([key for key, _ in op.value])
-        return list(zip(keys, freeze_all([owner for _, owner in op.value]), strict=True))
-    raise UsageError(f"operation {op.index}: expected a list of claims, not {show(op.value)}")
+def _refuse_others(claims: Rows, reads: Rows, names: Sequence[Any], answers: Sequence[Any]) -> None:
+    """Raise `UsageError` at the first operation that is not about pairs of a key and an owner."""
+    wrong = _no_pairs(names, claims.index.tolist())
+    for index, answer in zip(reads.index.tolist(), answers, strict=True):
+        if isinstance(answer, list | tuple):
+            wrong += _no_pairs(answer, repeat(index))
+        else:
+            wrong.append((index, f"a list of claims, not {show(answer)}"))
+    if wrong:
+        index, why = min(wrong, key=itemgetter(0))
+        raise UsageError(f"operation {index}: expected {why}")
+
+
+def _no_pairs(values: Sequence[Any], indices: Iterable[int]) -> list[tuple[int, str]]:
+    """The first of these values that is no pair, with the operation that it belongs to."""
+    if vectors(values, 2):
+        return []
+    for index, value in zip(indices, values, strict=False):
+        if not (isinstance(value, list | tuple) and len(value) == 2):
+            return [(index, f"[key, owner], not {show(value)}")]
+    return []
 
 
 # --- how it is told ------------------------------------------------------------------------------
 
 
-def _tell_successes(claims: dict[Hashable, list[Operation]]) -> Iterator[Anomaly]:
-    both = [(key, ops) for key, ops in claims.items() if len(ops) > 1]
-    if not both:
+def _tell_successes(history: History, index: I64, key: I64) -> Iterator[Anomaly]:
+    """Of the claims that were acknowledged (places in the history), those of the same key."""
+    times = np.bincount(key)
+    both = np.flatnonzero(times[key] > 1)
+    if not len(both):
         return
-    key, ops = both[0]
+    mine = index[key == key[both[0]]].tolist()
+    one, other = map(history.operation, mine[:2])
+    name = plain(freeze(one.asked[0]))
     yield Anomaly(
         type="double-success",
-        sentence=f"Processes {ops[0].process} and {ops[1].process} were both told that "
-        f"{show(plain(key))} is theirs.",
-        ops=(ops[0].index, ops[1].index),
-        count=len(both),
-        evidence={"kind": "ladder", "key": plain(key), "claims": [op.index for op in ops]},
+        sentence=f"Processes {one.process} and {other.process} were both told that "
+        f"{show(name)} is theirs.",
+        ops=(one.index, other.index),
+        count=int(np.count_nonzero(times > 1)),
+        evidence={"kind": "ladder", "key": name, "claims": mine},
     )
 
 
-def _collect(double: dict[Hashable, _Double], read: Operation, rows: list[_Row]) -> None:
-    """Note the names that this read showed more than one row of."""
-    if len(dict(rows)) == len(rows):
+def _tell_double(history: History, reads: Rows, which: I64, key: I64) -> Iterator[Anomaly]:
+    """Of the rows that reads (`which`) showed, those of the same key."""
+    size = int(key.max(initial=0)) + 1
+    code = np.sort(which * size + key)
+    double = code[1:][code[1:] == code[:-1]]
+    if not len(double):
         return
+    read = history.operation(reads.index.item(double[0] // size))
     owners: defaultdict[Hashable, list[Hashable]] = defaultdict(list)
-    for key, owner in rows:
-        owners[key].append(owner)
-    for key, some in owners.items():
-        if len(some) > 1:
-            double.setdefault(key, (read, some))
-
-
-def _tell_double(double: dict[Hashable, _Double]) -> Iterator[Anomaly]:
-    if not double:
-        return
-    key, (read, some) = next(iter(double.items()))
+    for name, owner in map(_frozen, read.value):
+        owners[name].append(owner)
+    name, some = next((name, some) for name, some in owners.items() if len(some) > 1)
     yield Anomaly(
         type="duplicate",
-        sentence=f"Process {read.process} saw {len(some)} rows for {show(plain(key))}: "
+        sentence=f"Process {read.process} saw {len(some)} rows for {show(plain(name))}: "
         f"of {', '.join(show(plain(owner)) for owner in some[:5])}.",
         ops=(read.index,),
-        count=len(double),
-        evidence={"kind": "ladder", "read": read.index, "key": plain(key), "owners": plain(some)},
+        count=len(np.unique(double % size)),
+        evidence={"kind": "ladder", "read": read.index, "key": plain(name), "owners": plain(some)},
     )
 
 
@@ -120,7 +148,7 @@ def _tell(found: Presence) -> Iterator[Anomaly]:
                 type=name,
                 sentence=f"Process {op.process} saw {_words(row)}, {why}.",
                 ops=(op.index,),
-                count=len({row for row, _ in sightings}),
+                count=len(sightings),
                 evidence={"kind": "ladder", "read": op.index, "row": plain(row)},
             )
     if found.lost_first is not None:

@@ -9,19 +9,23 @@ import msgspec
 
 from ..harness.interning import Truth
 from ..harness.interning import freeze as freeze
+from ..harness.quoting import quoted
 
 SECOND = 1_000_000_000
 _MILLISECOND = 1_000_000
+_MICROSECOND = 1_000
 _WIDTH = 60
 
 
 def span(nanoseconds: int) -> str:
-    """A length of time as people say it: `2.0 s`, `412 ms`, `35 µs`."""
+    """A length of time as people say it: `2.0 s`, `412 ms`, `35 µs`, `120 ns`."""
     if nanoseconds >= SECOND:
         return f"{nanoseconds / SECOND:.1f} s"
     if nanoseconds >= _MILLISECOND:
         return f"{nanoseconds / _MILLISECOND:.0f} ms"
-    return f"{nanoseconds / 1000:.0f} µs"
+    if nanoseconds >= _MICROSECOND:
+        return f"{nanoseconds / _MICROSECOND:.0f} µs"
+    return f"{nanoseconds} ns"
 
 
 def counted(number: int, noun: str) -> str:
@@ -41,10 +45,17 @@ def label(value: Any) -> str:
         return repr(value)
 
 
+def titled(name: str) -> str:
+    """The name of an account or a counter, as `label` gives it, cut to a sensible length."""
+    return name if len(name) <= _WIDTH else f"{name[: _WIDTH - 1]}…"
+
+
 def show(value: Any) -> str:
-    """A value as it stands in the history, cut to a sensible length; nil where there is none."""
-    text = label(value)
-    return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"
+    """A value as it stands in the history, cut to a sensible length; nil where there is none.
+
+    A text has no quotes unless it could be taken for a number.
+    """
+    return titled(quoted(value) if isinstance(value, str) else label(value))
 
 
 def either(values: Iterable[Any], *, most: int = 5) -> str:

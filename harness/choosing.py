@@ -209,6 +209,11 @@ def _workload_of(strategy: str) -> str:
 
 def _default(workload: Any, on: str | None) -> str:
     """The workload's default; with `--on`, the first safe strategy that runs there."""
+    if not workload.default:
+        raise UsageError(
+            f"{workload.name} has no built-in strategy: name a FILE.py with one of your own, which "
+            f"implements {', '.join(workload.methods)}"
+        )
     names: list[str] = [workload.default, *workload.strategies]
     if on is None:
         return names[0]

@@ -124,7 +124,6 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     complete: bool
     """Whether the final operations were carried out."""
     interrupted: bool
-    note: str = ""
 
 
 class Engine:
@@ -159,7 +158,6 @@ class Engine:
         self._board = Board(folder / "journal", workers=spec.workers)
         self._interrupted = False
         self._exits = 0
-        self._note = ""
 
     def run(self) -> Outcome:
         """Carry the test out and merge its journal."""
@@ -172,9 +170,7 @@ class Engine:
         finally:
             parent.close()
         history = merge(read_segments(self.folder / "journal"), meta=self._meta)
-        return Outcome(
-            history=history, complete=complete, interrupted=self._interrupted, note=self._note
-        )
+        return Outcome(history=history, complete=complete, interrupted=self._interrupted)
 
     # --- what the run needs ----------------------------------------------------------------------
 
@@ -340,7 +336,7 @@ class Engine:
             self._interrupted = True
             return False
         if not done:
-            self._note = "a worker process did not finish the final operations"
+            self._view.note("a worker process did not finish the final operations")
         return done
 
     def _recover(self) -> None:

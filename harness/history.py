@@ -243,6 +243,10 @@ class History:
         told = self._sparse["result"]
         return list(map(told.get, indices)) if told else [None] * len(indices)
 
+    def told(self, name: str) -> Mapping[int, Any]:
+        """What events told under a rarer name (`error`, `phase`, `ext` ...), by event."""
+        return self._sparse[name]
+
     def attempts(self, index: int) -> int:
         """How many tries this event ended; 1 where nobody counted."""
         return self._sparse["attempts"].get(index) or 1

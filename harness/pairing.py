@@ -153,7 +153,12 @@ class Wrong:
 
 
 def _tell_process(event: Wrong) -> str:
-    return f"a process is a number from 0 or 'nemesis', not {event.process}"
+    return no_process(event.process)
+
+
+def no_process(number: int) -> str:
+    """What is wrong with a number below 0 as a process."""
+    return f"a process is a number from 0 or 'nemesis', not {number}"
 
 
 def _tell_time(event: Wrong) -> str:

@@ -78,13 +78,6 @@ def resume(processes: Iterable[psutil.Process]) -> None:
         send(process, signal.SIGCONT)
 
 
-def kill_tree(root: psutil.Process, *, wait_s: float = 5.0) -> list[psutil.Process]:
-    """SIGKILL the process and every descendant and wait until none is left; say which."""
-    doomed = pause_tree(root)
-    kill_all(doomed, wait_s=wait_s)
-    return doomed
-
-
 def kill_all(processes: list[psutil.Process], *, wait_s: float = 5.0) -> list[psutil.Process]:
     """SIGKILL these and wait until they are gone; those that were not are returned."""
     for process in processes:

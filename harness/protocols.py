@@ -101,7 +101,7 @@ class Workload(Protocol):
     traits: ClassVar[tuple[str, ...]]
     """Class attributes of a strategy that are parameters of the workload."""
     default: ClassVar[str]
-    """The plainest safe strategy's name."""
+    """The plainest safe strategy's name; empty where none is built in."""
     strategies: ClassVar[Mapping[str, str]]
     """Name -> `module:Class` of the built-in strategies."""
     resource: ClassVar[str | None]

@@ -55,7 +55,10 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that is said about one judged history; `folder` is None for a foreign one."""
+    """Everything that is said about one judged history; `folder` is None for a foreign one.
+
+    `notes` say how it was read: as what it was judged, and what of the file was left out.
+    """
 
     verdict: Verdict
     checkers: dict[str, CheckerResult]
@@ -65,6 +68,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     folder: Path | None
     environment: dict[str, Any] = {}
     """Versions, platform, and `settings`: server settings that differ from their defaults."""
+    notes: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -86,6 +90,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
             "also-not": list(self.verdict.also_not),
             "strongest": self.verdict.strongest,
             "judged": self.verdict.judged,
+            "notes": list(self.notes),
             "checkers": {
                 name: {
                     "verdict": result.verdict.verdict,

@@ -160,7 +160,7 @@ def draw_prefix(prefix: Prefix, *, name: str, title: str) -> Markup:
     parts = axis(first, last, place, bottom, 8)
     for i, op in enumerate(rows):
         y = 14 + ROW * i + (30 if op is prefix.culprit else 0)
-        if op is prefix.culprit:
+        if op is prefix.culprit and prefix.states:
             parts += _states(prefix, y)
         parts += _interval(op, place, y, guilty=op is prefix.culprit)
     return svg.drawing(parts, width=PAGE, height=bottom + 28, title=title, name=name)
@@ -175,7 +175,7 @@ def _window(operations: Sequence[Operation]) -> tuple[float, float]:
 
 def _states(prefix: Prefix, y: float) -> list[Markup]:
     of = f" of {prefix.key}" if prefix.key else ""
-    states = words.clean(", ".join(prefix.states) or "none", 90)
+    states = words.clean(", ".join(prefix.states), 90)
     text = f"possible values{of} at this point: {states}"
     return [
         svg.rect(LABEL, y - 27, PAGE - LABEL - 16, 22, fill="goodbg", stroke="good", rx=4),
@@ -190,7 +190,7 @@ def _interval(op: Operation, place: Scale, y: float, *, guilty: bool) -> list[Ma
     said = words.asked(op.f, op.asked, 48)
     label = f"{'✖ ' if guilty else ''}{said} {words.answered(op, 40)}".removesuffix(" ok")
     if guilty:
-        label += "  fits none of them"
+        label += "  fits no order"
     middle = y + ROW / 2
     return [
         svg.text(8, middle + 4, f"process {op.process}", size=13),

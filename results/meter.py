@@ -19,9 +19,10 @@ PER_SECOND = 4
 
 
 class Meter:
-    """Shows nothing but notes; also the base of the one that draws."""
+    """Shows nothing but notes, and keeps them; also the base of the one that draws."""
 
     def __init__(self, console: Console | None = None) -> None:
+        self.notes: list[str] = []
         self._console = console
 
     def bytes(self, done: int, total: int) -> None:
@@ -32,6 +33,7 @@ class Meter:
 
     def note(self, text: str) -> None:
         """Say something once, in a line that stays."""
+        self.notes.append(text)
         if self._console is not None:
             self._console.print(Text(words.clean(text, 1000)), soft_wrap=True)
 
@@ -86,7 +88,5 @@ class Bar(Meter):
 
 
 def make_meter(progress: str, console: Console) -> Meter:
-    """A bar on a terminal that can do it, else nothing but notes; `none` leaves out those too."""
-    if progress == "none":
-        return Meter()
+    """A bar on a terminal that can do it, else nothing but notes: they are no progress."""
     return Bar(console) if progress == "auto" and redraws(console) else Meter(console)

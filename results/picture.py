@@ -66,7 +66,10 @@ class Lanes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Prefix(msgspec.Struct, frozen=True, kw_only=True):
-    """The end of what could be explained, the states possible then, and what fits none of them."""
+    """The end of what could be explained, the states possible then, and what fits no order.
+
+    Where a pattern decided, no states are known.
+    """
 
     key: str
     states: tuple[str, ...]
@@ -261,8 +264,8 @@ def prefix_of(evidence: Mapping[str, Any], history: History) -> Prefix:
         return tuple(history.operation(int(i)) for i in evidence.get(name) or ())
 
     return Prefix(
-        key=words.show(evidence["key"], 60) if evidence.get("key") is not None else "",
-        states=tuple(words.show(state, 60) for state in evidence.get("states") or ()),
+        key=words.told(evidence["key"], 60) if evidence.get("key") is not None else "",
+        states=tuple(words.told(state, 60) for state in evidence.get("states") or ()),
         explained=operations("prefix")[-MAX_PREFIX:],
         concurrent=tuple(op for op in operations("concurrent") if op.index != culprit.index),
         culprit=culprit,

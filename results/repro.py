@@ -85,7 +85,7 @@ def _usual(spec: Spec) -> Spec | None:
 def _unusual(spec: Spec, usual: Spec | None) -> list[tuple[str, Any]]:
     """The parameters that differ from the strategy's; for a user's file, from the workload's.
 
-    What a class says of itself is no parameter of the command.
+    What a class says of itself is no parameter of the command, and the level has its own option.
     """
     if usual is not None:
         known, traits = usual.params, ()
@@ -98,7 +98,7 @@ def _unusual(spec: Spec, usual: Spec | None) -> list[tuple[str, Any]]:
     return [
         (name, value)
         for name, value in spec.params.items()
-        if known.get(name) != value and name not in traits
+        if known.get(name) != value and name not in traits and (name != "level" or not spec.level)
     ]
 
 

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from ..harness.errors import UsageError
-from ..harness.formats.jsonl import read_jsonl, write_jsonl
+from ..harness.formats.jsonl import read_jsonl, torn_note, write_jsonl
 from ..harness.history import History
 from ..harness.journal import merge, read_segments
 from ..harness.result import Result
@@ -74,6 +74,8 @@ def find_run(out: Path, ref: str | Path | None = None) -> Path:
             return candidate.resolve() if candidate.is_symlink() else candidate
     if path.is_dir():
         return _latest(path)
+    if path.suffix or len(path.parts) > 1:
+        raise UsageError(f"there is no file {str(ref)!r}{_close_by(path)}")
     raise UsageError(f"there is no run {str(ref)!r}{_close(out, str(ref))}")
 
 
@@ -169,6 +171,13 @@ def load_history(folder: Path) -> History:
     return merge(segments, meta=meta)
 
 
+def notes_on(folder: Path) -> tuple[str, ...]:
+    """What of a run's complete history is left out, in words; segments may always end torn."""
+    path = folder / HISTORY
+    note = torn_note(path.read_bytes()) if path.is_file() else ""
+    return (note,) if note else ()
+
+
 def run_meta(spec: Spec) -> Mapping[str, Any]:
     """What checkers may need to know of a run: the workload's parameters, and what was asked."""
     return {
@@ -225,6 +234,13 @@ def _close(out: Path, ref: str) -> str:
     if near:
         return f"; {out} has {', '.join(near)}"
     return "; a run is a run's folder, a folder of runs (its latest), or a number"
+
+
+def _close_by(path: Path) -> str:
+    """Names like a file's in its folder."""
+    names = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = difflib.get_close_matches(path.name, names, n=3)
+    return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
 def _slug(text: str) -> str:

@@ -267,7 +267,7 @@ def explain(anomaly: Anomaly, result: Result, history: History, *, width: int) -
 
 def _pictures(drawn: Picture, width: int) -> list[RenderableType]:
     parts: list[RenderableType] = []
-    if drawn.prefix is not None:
+    if drawn.prefix is not None and drawn.prefix.states:
         parts.append(_prefix(drawn.prefix))
     if drawn.ladder is not None:
         parts.append(ladder_table(drawn.ladder, width=width))
@@ -283,7 +283,7 @@ def _pictures(drawn: Picture, width: int) -> list[RenderableType]:
 
 def _prefix(prefix: Prefix) -> Text:
     of = f" of {prefix.key}" if prefix.key else ""
-    states = ", ".join(prefix.states) or "none"
+    states = ", ".join(prefix.states)
     return Text(f"  possible values{of} just before: {states}\n")
 
 

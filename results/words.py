@@ -11,6 +11,7 @@ import re
 from typing import Any
 
 from ..harness.history import FOREVER, Operation
+from ..harness.quoting import quoted
 
 # Control characters, DEL and C1, soft hyphen, zero-width and direction marks, line separators,
 # byte order mark, tag characters, lone surrogates and noncharacters.
@@ -58,6 +59,11 @@ def show(value: Any, limit: int = 120) -> str:
     return clean(text, limit)
 
 
+def told(value: Any, limit: int = 120) -> str:
+    """A value of an operation: as `show` has it, but a text that looks like a number in quotes."""
+    return show(quoted(value) if isinstance(value, str) else value, limit)
+
+
 def asked(f: str, value: Any, limit: int = 120) -> str:
     """What an operation asks: `add c0 1`, `read c0`, `cas r1 3 → 4`."""
     if value is None:
@@ -67,14 +73,14 @@ def asked(f: str, value: Any, limit: int = 120) -> str:
     if isinstance(value, list | tuple) and len(value) == 2 and isinstance(value[0], str | int):
         key, argument = value
         if argument is None:
-            return clean(f"{f} {show(key)}", limit)
+            return clean(f"{f} {told(key)}", limit)
         if f == "cas" and isinstance(argument, list | tuple) and len(argument) == 2:
-            return clean(f"{f} {show(key)} {show(argument[0])} → {show(argument[1])}", limit)
-        return clean(f"{f} {show(key)} ", limit) + show(argument, limit)
+            return clean(f"{f} {told(key)} {told(argument[0])} → {told(argument[1])}", limit)
+        return clean(f"{f} {told(key)} ", limit) + told(argument, limit)
     if isinstance(value, dict) and {"from", "to", "amount"} <= value.keys():
         amount, source, target = value["amount"], value["from"], value["to"]
-        return clean(f"{f} {show(amount)} from {show(source)} to {show(target)}", limit)
-    return clean(f"{f} ") + show(value, limit)
+        return clean(f"{f} {told(amount)} from {told(source)} to {told(target)}", limit)
+    return clean(f"{f} ") + told(value, limit)
 
 
 def answered(operation: Operation, limit: int = 120) -> str:
@@ -88,9 +94,9 @@ def answered(operation: Operation, limit: int = 120) -> str:
     if _is_txn(operation.f, operation.value):
         return f"→ {_mops(operation.value, limit)}"
     if operation.result is not None:
-        return f"→ {show(operation.result, limit)}"
+        return f"→ {told(operation.result, limit)}"
     if operation.value != operation.asked:
-        return f"→ {show(_filled(operation.asked, operation.value), limit)}"
+        return f"→ {told(_filled(operation.asked, operation.value), limit)}"
     return "ok"
 
 
@@ -107,8 +113,8 @@ def _mops(mops: list[Any], limit: int) -> str:
 
 def _mop(f: Any, key: Any, value: Any) -> str:
     if value is None:
-        return f"{show(f)} {show(key)}"
-    return f"{show(f)} {show(key)} {'→ ' if f == 'r' else ''}{show(value)}"
+        return f"{show(f)} {told(key)}"
+    return f"{show(f)} {told(key)} {'→ ' if f == 'r' else ''}{told(value)}"
 
 
 def _filled(before: Any, after: Any) -> Any:

@@ -12,6 +12,7 @@ import random
 from collections.abc import Hashable, Iterator, Mapping
 from typing import Any
 
+from ..checkers import remedies
 from ..harness.history import Operation
 from ..harness.protocols import Answer, Ask, Script
 from .session import Method, plain_value
@@ -186,9 +187,13 @@ def _read(found: Any) -> Any:
 METHODS: Mapping[str, Method] = {"txn": Method(_call, _filled)}
 
 
-REMEDY = (
+_REMEDY = (
     "Run every transaction that takes part, the reading ones too, at serializable and repeat the "
     "whole of it on 40001; or lock what a decision rests on before reading it (SELECT ... FOR "
     "UPDATE, a parent row, BEGIN IMMEDIATE); or let one statement or one script do it all."
 )
-"""What to change, whatever the anomaly."""
+
+
+def remedy(anomaly: str) -> str:
+    """What to change about an anomaly; what helps in general where it is not one of transactions."""
+    return remedies.remedy(anomaly) or _REMEDY

@@ -15,6 +15,7 @@ import msgspec
 
 from ...harness.errors import UsageError
 from ...harness.history import FOREVER, Operation
+from ...harness.interning import Truth
 from ..wording import freeze, plain, show
 from .keyed import Group, Keyed, is_pair
 
@@ -259,11 +260,10 @@ def _contained(operation: Operation) -> bool:
 
 
 def contained(result: Any, value: Any) -> bool:
-    """What a `contains` that was not refused answered."""
-    if isinstance(result, bool):
-        return result
-    if is_pair(value) and isinstance(value[1], bool):
-        return bool(value[1])
+    """What a `contains` that was not refused answered; yes where it says neither."""
+    for answer in (result, value[1] if is_pair(value) else None):
+        if isinstance(answer, bool | Truth):
+            return answer in (True, Truth.true)
     return True
 
 

@@ -42,7 +42,6 @@ PATTERNS: dict[str, str] = {
     "acquired-twice": "a process acquired what it held already",
     "held-at-once": "more was surely held at one moment than may be",
     "token-repeated": "one token was granted twice",
-    "token-order": "a later operation carries a smaller token",
     "hold-order": "holds in the order of their tokens do not fit one after the other",
 }
 """Every pattern by name, as the end of "These operations cannot all be right: ..."."""

@@ -1,4 +1,4 @@
-"""A set that only grows and is read whole: the order of adds and reads, and what became of each.
+"""A set that only grows and is read whole: the order of adds and reads.
 
 The reads, smallest first, cut the adds into blocks: those first shown by the smallest read, the
 reads that show just these, those first shown by the next larger read, and so on; acknowledged adds
@@ -8,15 +8,10 @@ followed: no operation returned before one of an earlier block was called.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from ..compiled import kernel, run
 from .decision import FOREVER, LOWEST, Column, Decision, Mask, first, illegal, undecided
-
-UNSEEN, STABLE, LOST = 0, 1, 2
-"""What became of an element: no read tells, it stayed to the end, or it was known and then gone."""
 
 
 def growing_set(
@@ -127,100 +122,3 @@ def _in_order(call: Column, ret: Column, block: Column, rows: Column) -> Decisio
     # Both may be adds; then a read that shows the one and not the other tells their order.
     between = rows[block[rows] == block[cause] | 1]
     return illegal("read-out-of-order", rows[at], cause, *between[:1])
-
-
-@dataclass(frozen=True, slots=True)
-class Fates:
-    """What became of every element that was added (by its place in `element`).
-
-    `outcome` is `UNSEEN`, `STABLE` or `LOST`; `acknowledged` says that its add returned; `known` is
-    when it was first certain (`FOREVER`: never); `stale` is for how long after that (ns) a read
-    still began that lacked it, though later ones show it; `missed` is the last read that lacked
-    it, -1 for none. `garbage` are elements that reads show and nobody added, `repeated` those that
-    one read shows twice.
-    """
-
-    outcome: Column
-    acknowledged: Mask
-    known: Column
-    stale: Column
-    missed: Column
-    garbage: Column
-    repeated: Column
-
-
-def fates(
-    add_ret: Column,
-    element: Column,
-    read_call: Column,
-    read_ret: Column,
-    offset: Column,
-    shown: Column,
-) -> Fates:
-    """Classify the elements as Jepsen's set-full does; the columns are those of `growing_set`.
-
-    An element is known from its add's return or from the return of the first read that shows it.
-    It is lost if a read began after that lacked it, and no later read shows it again.
-    """
-    size = int(max(element.max(initial=-1), shown.max(initial=-1))) + 1
-    whole = shown
-    reader, shown = _answered(read_ret, offset, shown)
-    again = _repeated(reader, shown)
-    added = np.zeros(size, dtype=np.bool_)
-    added[element] = True
-    garbage, repeated = np.unique(shown[~added[shown]]), np.unique(shown[again])
-    known = np.full(size, FOREVER, dtype=np.int64)
-    known[element] = add_ret
-    np.minimum.at(known, shown, read_ret[reader])
-    live = np.flatnonzero(read_ret != FOREVER)
-    order = live[np.argsort(read_call[live], kind="stable")]
-    place = np.full(len(read_call), -1, dtype=np.int64)
-    place[order] = np.arange(len(order))
-    last = np.full(size, -1, dtype=np.int64)
-    np.maximum.at(last, shown, place[reader])
-    absent = run(len(whole), _last_absent, order, offset, whole, size)
-    call = np.append(read_call[order], LOWEST)
-    # Where the two began at the same moment the element is given the benefit of the doubt.
-    lacking = (absent >= 0) & (call[absent] > known)
-    lost = lacking & ((last < 0) | (call[last] < call[absent]))
-    stable = (last >= 0) & ~lost
-    outcome = np.where(lost, LOST, np.where(stable, STABLE, UNSEEN))
-    stale = np.where(stable & lacking, call[absent] - np.where(known == FOREVER, 0, known), 0)
-    missed = np.where(lacking, np.append(order, -1)[absent], -1)
-    return Fates(
-        outcome=outcome[element],
-        acknowledged=add_ret != FOREVER,
-        known=known[element],
-        stale=stale[element],
-        missed=missed[element],
-        garbage=garbage,
-        repeated=repeated,
-    )
-
-
-@kernel
-def _last_absent(order: Column, offset: Column, shown: Column, size: int) -> Column:
-    """The last in `order` of the reads that lacks each element, as its place; -1 if all show it."""
-    absent = np.full(size, len(order) - 1, dtype=np.int64)
-    there = np.full(size, -1, dtype=np.int64)
-    # Elements that all reads so far show, going back from the last.
-    always = np.arange(size)
-    left = size
-    for place in range(len(order) - 1, -1, -1):
-        read = order[place]
-        for i in range(offset[read], offset[read + 1]):
-            there[shown[i]] = place
-        kept = 0
-        for i in range(left):
-            element = always[i]
-            if there[element] == place:
-                always[kept] = element
-                kept += 1
-            else:
-                absent[element] = place
-        left = kept
-        if left == 0:
-            break
-    for i in range(left):
-        absent[always[i]] = -1
-    return absent

@@ -1,4 +1,4 @@
-"""Locks by their definite holds: mutexes with and without owners, semaphores, read-write locks.
+"""Locks by their definite holds: mutexes with and without owners, semaphores.
 
 A hold lasts from its acquire's return to its release's call (the release may have taken effect at
 once, even if it crashed); one never released lasts for ever; a crashed acquire is none. What must
@@ -18,9 +18,6 @@ from .placing import dense, side_by_side
 
 ACQUIRE, RELEASE = 0, 1
 """Kinds of operations."""
-
-READ_ACQUIRE, WRITE_ACQUIRE, UNLOCK = 0, 2, 1
-"""Kinds of a read-write lock's operations: shared, exclusive, and the release of either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +56,7 @@ def mutex(
     if bad is not None:
         return bad if owned else undecided(np.arange(len(call), dtype=np.int64))
     holds = turns.outermost()
-    return within(holds, np.ones(len(holds.start), dtype=np.int64), 1) or Decision(True)
+    return within(holds, 1) or Decision(True)
 
 
 def semaphore(
@@ -81,35 +78,11 @@ def semaphore(
     if turns.confused or turns.without_hold():
         return undecided(np.arange(len(call), dtype=np.int64))
     holds = turns.each()
-    return within(holds, np.ones(len(holds.start), dtype=np.int64), limit) or Decision(True)
+    return within(holds, limit) or Decision(True)
 
 
-def read_write_lock(
-    call: Column,
-    ret: Column,
-    kind: Column,
-    process: Column,
-    *,
-    key: Column | None = None,
-) -> Decision:
-    """Decide read-write locks: many readers or one writer.
-
-    Not decided: processes that hold twice, release what they do not hold, or did anything before
-    their last operation was over.
-    """
-    key = np.zeros(len(call), dtype=np.int64) if key is None else key
-    turns = Turns(call, ret, kind != UNLOCK, process, key)
-    if turns.confused or turns.without_hold() or turns.nested():
-        return undecided(np.arange(len(call), dtype=np.int64))
-    holds = turns.outermost()
-    # A writer weighs as much as all readers that there are.
-    whole = max(1, len(holds.start))
-    weight = np.where(kind[holds.acquire] == WRITE_ACQUIRE, whole, 1)
-    return within(holds, weight, whole) or Decision(True)
-
-
-def within(holds: Holds, weight: Column, limit: int) -> Decision | None:
-    """The first moment of a key at which holds weigh more than `limit` together, if any.
+def within(holds: Holds, limit: int) -> Decision | None:
+    """The first moment of a key at which there are more holds than `limit`, if any.
 
     Intervals are closed, so one hold may begin at the moment at which another one ends; a hold
     that begins and ends at one moment needs room beside those that go on through it.
@@ -122,7 +95,7 @@ def within(holds: Holds, weight: Column, limit: int) -> Decision | None:
     rank = np.concatenate((np.where(instant, 1, 0), np.where(instant, 1, 2)))
     which = np.concatenate((2 * np.arange(size) + 1, 2 * np.arange(size)))
     order = np.lexsort((which, rank, when))
-    change = np.concatenate((-weight, weight))[order]
+    change = np.repeat((-1, 1), size)[order]
     over = np.cumsum(change) > limit
     if not over.any():
         return None
@@ -131,14 +104,7 @@ def within(holds: Holds, weight: Column, limit: int) -> Decision | None:
     around = np.flatnonzero((start <= start[last]) & (end >= start[last]))
     through = (start[around] < end[last]) & (end[around] > start[last])
     through &= (holds.key[around] == holds.key[last]) & (around != last)
-    chosen = [last]
-    room = limit - int(weight[last])
-    # The heaviest first: the fewest that are too much.
-    for other in around[through][np.argsort(-weight[around[through]], kind="stable")].tolist():
-        if room < 0:
-            break
-        chosen.append(other)
-        room -= int(weight[other])
+    chosen = [last, *around[through][:limit].tolist()]
     return illegal("held-at-once", *holds.acquire[chosen], *holds.release[chosen])
 
 

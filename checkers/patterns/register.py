@@ -1,9 +1,9 @@
 """A register whose values are written once: zones.
 
-Gibbons & Korach 1997; staleness as Golab, Li & Shah 2011 define it. All operations on one value
-are a cluster; f is its first return, s its last call. Two clusters cannot be put in an order if
-each has an operation that returned before one of the other was called: f(A) < s(B), f(B) < s(A).
-A chain of compare-and-sets (a to b, b to c) is contiguous in any order, so it counts as one cluster.
+Gibbons & Korach 1997. All operations on one value are a cluster; f is its first return, s its last
+call. Two clusters cannot be put in an order if each has an operation that returned before one of
+the other was called: f(A) < s(B), f(B) < s(A). A chain of compare-and-sets (a to b, b to c) is
+contiguous in any order, so it counts as one cluster.
 """
 
 from __future__ import annotations
@@ -39,38 +39,6 @@ def register(
     clusters = _Clusters(call, ret, kind, value, old, key, initial)
     found = clusters.garbage() or clusters.too_early() or clusters.chained() or clusters.conflict()
     return found or undecided(clusters.rest)
-
-
-def staleness(
-    call: Column,
-    ret: Column,
-    kind: Column,
-    value: Column,
-    *,
-    key: Column | None = None,
-    initial: int = 0,
-) -> int | None:
-    """The least D for which the history is legal if every read may be thought called D earlier.
-
-    0 if it is legal as it is, None if no D helps (a value from nowhere or from the future) or if
-    some key is not decided. Reads and writes only.
-    """
-    read = kind == READ
-
-    def legal(shift: int) -> bool | None:
-        earlier = np.where(read, np.maximum(call - shift, lowest), call)
-        return register(earlier, ret, kind, value, key=key, initial=initial).legal
-
-    lowest = int(call.min(initial=0)) - 1
-    if legal(0):
-        return 0
-    low, high = 0, int(call.max()) - lowest
-    if not legal(high):
-        return None
-    while low + 1 < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if legal(middle) else (middle, high)
-    return high
 
 
 class _Clusters:

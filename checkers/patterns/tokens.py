@@ -9,31 +9,6 @@ from .locks import ACQUIRE, Turns
 from .placing import side_by_side
 
 
-def tokens_grow(
-    call: Column, ret: Column, token: Column, *, key: Column | None = None, unique: bool = True
-) -> Decision:
-    """Whether no operation that began after another had returned carries a smaller token.
-
-    For acquires (`unique`: no token is granted twice) and for guarded writes that were accepted
-    (`unique=False`). Acknowledged operations only: leave out the failed and the crashed.
-    """
-    key = np.zeros(len(call), dtype=np.int64) if key is None else key
-    repeated = _repeated(token, key) if unique else None
-    if repeated is not None:
-        return repeated
-    begin, finish = side_by_side(key, call, ret)
-    order = np.argsort(finish, kind="stable")
-    # Tokens of other keys count for nothing: each key's tokens are made greater than those before.
-    rank = np.unique(token, return_inverse=True)[1].reshape(-1) + key * (len(token) + 1)
-    greatest = np.maximum.accumulate(rank[order])
-    before = np.searchsorted(finish[order], begin, side="left") - 1
-    bad = (before >= 0) & (greatest[before] > rank)
-    if not bad.any():
-        return Decision(True)
-    at = first(bad)
-    return illegal("token-order", order[first(rank[order] == greatest[before[at]])], at)
-
-
 def _repeated(token: Column, key: Column) -> Decision | None:
     order = np.lexsort((token, key))
     same = (token[order][1:] == token[order][:-1]) & (key[order][1:] == key[order][:-1])

@@ -19,6 +19,9 @@ from .graph import BY_PROCESS, BY_TIME, PROCESS, REALTIME, RELATIONS, RW, UNSEEN
 _MOST = 12
 """Micro-operations of one transaction that a sentence shows."""
 
+_JUST = 1_000
+"""Nanoseconds: what ended so shortly before ended just before."""
+
 Name = Callable[[int], str]
 
 
@@ -112,7 +115,9 @@ class Teller:
     def _earlier(self, source: int, target: int) -> str:
         gap = int(self._txns.call[target]) - int(self._txns.ret[source])
         timed = self._history.time[self._txns.index[source]] >= 0
-        return f" {span(gap)}" if timed and gap < FOREVER else ""
+        if not timed or gap >= FOREVER:
+            return ""
+        return " just" if gap < _JUST else f" {span(gap)}"
 
     def _did(self, step: int) -> str:
         """A write as a noun: `append of 5 to key 3`."""

@@ -1,15 +1,18 @@
 """Reads EDN, Jepsen's notation: all of it, with the line and column of what is wrong.
 
 Values become plain JSON ones, so that a history means the same in both: keywords and symbols are
-texts without the colon, sets and lists are lists, keys of maps are texts, unknown tags say
-nothing. Ratios, decimals, characters and infinities are texts, because rounding would change them.
+texts without the colon, sets and lists are lists (equal sets equal ones), keys of maps are texts,
+unknown tags say nothing. Ratios, decimals, characters and infinities are texts, because rounding
+would change them.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -212,7 +215,16 @@ def _closed(stack: list[_Frame], close: str, at: int) -> tuple[Any, int]:
         return _map(frame, space), frame.at
     if not stack and frame.kind in "[(":
         return _Listed(frame.items), frame.at
+    if frame.kind == "#{":
+        return _set(frame.items), frame.at
     return frame.items, frame.at
+
+
+def _set(items: list[Any]) -> list[Any]:
+    """A set as a list in an order of its own, so that equal sets are equal values."""
+    if all(type(item) is int for item in items):
+        return sorted(items)
+    return sorted(items, key=partial(json.dumps, sort_keys=True))
 
 
 def _map(frame: _Frame, space: str) -> dict[str, Any]:

@@ -53,12 +53,21 @@ def decode_lines(data: bytes, *, source: str, tick: Tick | None = None) -> list[
             number += chunk.count(b"\n")
             if tick is not None:
                 tick(stop)
-    if data[end:].strip():
-        try:
-            ops.append(_decode(data[end:], source, number))
-        except MalformedHistory:
-            pass
+    if data[end:].strip() and not _torn(data[end:]):
+        ops.append(_decode(data[end:], source, number))
     return ops
+
+
+def torn_note(data: bytes) -> str:
+    """That the last line is torn and was left out, with its number; empty where it is whole."""
+    end = data.rfind(b"\n") + 1
+    if not data[end:].strip() or not _torn(data[end:]):
+        return ""
+    line = data.count(b"\n") + 1
+    return (
+        f"line {line}, the last one, is torn and left out (a killed writer leaves "
+        f"such a line): {around(data, end)}"
+    )
 
 
 def read_jsonl(path: Path, *, meta: Mapping[str, Any] | None = None) -> History:
@@ -137,6 +146,15 @@ def _decode_chunk(chunk: bytes, source: str, number: int) -> list[Op]:
             pass  # line by line, to say which one
     lines = chunk.split(b"\n")
     return [_decode(line, source, number + i) for i, line in enumerate(lines) if line.strip()]
+
+
+def _torn(line: bytes) -> bool:
+    """Whether a line that no newline ends is not one whole event."""
+    try:
+        _decode(line, "", 0)
+    except MalformedHistory:
+        return True
+    return False
 
 
 def _decode(line: bytes, source: str, number: int) -> Op:

@@ -6,6 +6,7 @@ What it is shows in its first characters; the name's ending decides only where t
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,9 @@ from typing import Final, Literal
 import msgspec
 
 from ..collecting import undisturbed
-from ..errors import MalformedHistory
-from ..history import History, Op
+from ..errors import MalformedHistory, UsageError
+from ..history import NEMESIS, History, Op
+from ..pairing import no_process
 from . import awdit, edn, edn_plain, elle_cli, jsonl, rows
 from .compressed import unpack
 
@@ -35,6 +37,7 @@ _ENDINGS: Final[dict[str, Format]] = {
     ".edn": "edn",
     ".txt": "awdit",
 }
+_OPERATION: Final = re.compile(r"operation (\d+)\b")
 _PACKED: Final = (".gz", ".zst", ".zstd")
 _BOMS: Final = {
     codecs.BOM_UTF32_LE: "UTF-32",
@@ -49,15 +52,31 @@ Tick = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A history with the format that it was recorded in."""
+    """A history with the format that it was recorded in, and `notes` on what the file lacks.
+
+    `lines` are the lines that its events stand in, None where nobody knows.
+    """
 
     history: History
     format: Format
+    notes: tuple[str, ...] = ()
+    lines: Sequence[int] | None = None
 
     @property
     def ours(self) -> bool:
         """Whether it is in our own format, where operations look as our workloads have them."""
         return self.format == "jsonl"
+
+    def placed(self, error: UsageError, source: str) -> UsageError:
+        """What is wrong with an operation, with the file and the line that it stands in."""
+        reason = error.reason if isinstance(error, MalformedHistory) else str(error)
+        named = _OPERATION.match(reason)
+        if named is None:
+            return error
+        index = int(named[1])
+        return MalformedHistory(
+            reason, source=source, line=self.lines[index] if self.lines else None
+        )
 
 
 def read_file(path: Path, *, tick: Tick | None = None) -> Recorded:
@@ -77,22 +96,53 @@ def read(data: bytes, *, source: str, tick: Tick | None = None) -> Recorded:
 
     with undisturbed():
         events, lines = _READERS[kind](data, source, told)
-    if lines is None:
-        history = History(events, source=source)
-    else:
-        history = _with_lines(events, lines, source)
-    more = {"realtime": False} if kind == "awdit" else {}
-    return Recorded(history.with_meta(**more), kind)
+    lines = lines or _lines(data, kind, len(events))
+    history = _paired(events, lines, source)
+    if kind == "awdit":
+        return Recorded(history.with_meta(realtime=False), kind)
+    notes = (_torn_note(data, kind), _order_note(history))
+    return Recorded(history, kind, tuple(filter(None, notes)), lines)
 
 
-def _with_lines(events: list[Op], lines: Sequence[int], source: str) -> History:
-    """A history whose errors name the lines that its events stand in."""
+def _lines(data: bytes, kind: Format, events: int) -> Sequence[int] | None:
+    """The lines that events stand in, where each stands in one of its own."""
+    if kind not in ("jsonl", "edn"):
+        return None
+    whole = data.rstrip(b"\0\n")
+    if whole.count(b"\n") + 1 == events:
+        return range(1, events + 1)
+    filled = [number for number, line in enumerate(whole.split(b"\n"), start=1) if line.strip()]
+    torn = kind == "jsonl" and bool(jsonl.torn_note(whole))
+    return filled[:events] if len(filled) == events + torn else None
+
+
+def _torn_note(data: bytes, kind: Format) -> str:
+    return jsonl.torn_note(data.rstrip(b"\0")) if kind == "jsonl" else ""
+
+
+def _order_note(history: History) -> str:
+    """How real time is told where the times do not tell it; empty where they do."""
+    if len(history) < 2 or (first := int(history.time.min())) != int(history.time.max()):
+        return ""
+    if first < 0:
+        return "it has no times: what came first in real time is told by the place in the file"
+    return "all its times are equal: what different processes did is taken to be concurrent"
+
+
+def _paired(events: list[Op], lines: Sequence[int] | None, source: str) -> History:
+    """A history whose errors name the lines that its events stand in, or else the events."""
     try:
         return History(events, source=source)
     except MalformedHistory as error:
         if error.line is None:
             raise
-        raise MalformedHistory(error.reason, source=source, line=lines[error.line - 1]) from None
+        at = error.line - 1
+        process = events[at].process
+        # Columns have a number of their own for -1; it is told as it came.
+        reason = no_process(process) if process != NEMESIS and process < 0 else error.reason
+        if lines is None:
+            raise MalformedHistory(f"operation {at}: {reason}", source=source) from None
+        raise MalformedHistory(reason, source=source, line=lines[at]) from None
 
 
 # --- which format ---------------------------------------------------------------------------------

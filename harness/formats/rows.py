@@ -1,9 +1,9 @@
 """Events as other tools write them, made ours: order of lines, names without colons, processes.
 
 Foreign histories are in the order of their lines (Jepsen's index is no more than that): times that
-run behind it are raised to it, and where an event has none the lines alone count. Operations
-without a process are paired by their function, the most recent open one first, and each gets a
-process that is free then.
+run behind it are raised to it, and where an event has none, or the clock stood still for all of
+them, the lines alone count. Operations without a process are paired by their function, the most
+recent open one first, and each gets a process that is free then.
 """
 
 from __future__ import annotations
@@ -122,8 +122,9 @@ def shown(value: Any) -> str:
 
 
 def _times(rows: Sequence[Row]) -> Iterator[int]:
-    """Times that never run behind the order of lines; -1 for all where one has none."""
-    if any(row.time is None for row in rows):
+    """Times that never run behind the order of lines; -1 for all where they tell nothing."""
+    stood_still = len(rows) > 1 and all(row.time == rows[0].time for row in rows)
+    if stood_still or any(row.time is None for row in rows):
         yield from (-1 for _ in rows)
         return
     last = -1

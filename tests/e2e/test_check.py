@@ -127,6 +127,39 @@ def test_there_and_back(dokkaebi, tmp_path):
     assert "line 1" in dokkaebi("convert", "-", "--to", "edn", stdin=b"[{:a", check=2).stderr
 
 
+def test_a_torn_last_line_is_said_and_the_rest_judged(dokkaebi, tmp_path):
+    (tmp_path / "h.jsonl").write_text(COUNTER + '{"process":0,"type":"inv')
+    done = dokkaebi("check", "h.jsonl", "--progress", "none", check=0)
+    assert done.stderr.count("line 5, the last one, is torn and left out") == 1
+    said = json.loads(dokkaebi("check", "h.jsonl", "--json", check=0).stdout)
+    assert [note for note in said["notes"] if "line 5" in note]
+    assert "line 5" in dokkaebi("convert", "h.jsonl", "--to", "edn", check=0).stderr
+
+
+def test_a_place_that_cannot_be_written_to_is_exit_2(dokkaebi, tmp_path):
+    (tmp_path / "h.jsonl").write_text(COUNTER)
+    done = dokkaebi("convert", "h.jsonl", "--to", "edn", "-o", "nowhere/x", check=2)
+    assert done.stderr == "dokkaebi: -o nowhere/x: No such file or directory\n"
+
+
+def test_a_reader_who_leaves_early_changes_nothing(tmp_path):
+    event = '{"process":0,"type":"%s","f":"add","value":["x",1],"time":%d}\n'
+    text = "".join(event % ("invoke", i) + event % ("ok", i) for i in range(20_000))
+    (tmp_path / "h.jsonl").write_text(text)
+    line, env = command(tmp_path, "convert", "h.jsonl", "--to", "edn")
+    running = subprocess.Popen(
+        line, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert running.stdout.readline().startswith(b"{:index 0")
+    running.stdout.close()
+    assert (running.stderr.read(), running.wait(30)) == (b"", 0)
+
+
+def test_what_is_not_there_is_named(dokkaebi):
+    assert "no file 'no.jsonl'" in dokkaebi("check", "no.jsonl", check=2).stderr
+    assert "no run 'no'" in dokkaebi("check", "no", check=2).stderr
+
+
 def test_an_anomaly_is_explained(dokkaebi):
     text = dokkaebi("list", "anomalies", "G-single", check=0).stdout
     assert len(text.splitlines()) >= 4

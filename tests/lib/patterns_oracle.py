@@ -154,20 +154,6 @@ class Fenced:
         return ((op.process, op.old if op.type == "ok" else last),)
 
 
-class ReadWriteLock:
-    """Any number of `shared` holders or one by `acquire`."""
-
-    def init(self) -> Hashable:
-        return 0
-
-    def step(self, state: Any, op: Step) -> Iterable[Hashable]:
-        if op.f == "shared":
-            return (state + 1,) if state >= 0 else ()
-        if op.f == "acquire":
-            return (-1,) if state == 0 else ()
-        return (0 if state < 0 else state - 1,) if state else ()
-
-
 # --- histories -----------------------------------------------------------------------------------
 
 

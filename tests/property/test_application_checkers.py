@@ -181,16 +181,15 @@ def test_conflicts_and_handovers_agree_with_counting_pairs():
             and b.call <= until(a)
             for a, b in combinations(operations, 2)
         )
-        assert conflicts(history, operations, touched) == pairs, seed
-        holds = sorted(
-            definite_holds(chaos_lock(random.Random(seed)), ttl=TTL),
-            key=lambda hold: (hold.start, hold.acquire),
-        )
+        assert conflicts(history, touched) == pairs, seed
+        locks = chaos_lock(random.Random(seed))
+        every = definite_holds(locks, ttl=TTL)
+        holds = sorted(every.each(locks), key=lambda hold: (hold.start, hold.acquire))
         count = 0
         for name in {hold.name for hold in holds}:
             mine = [hold.process for hold in holds if hold.name == name]
             count += sum(a != b for a, b in pairwise(mine))
-        assert handovers(holds) == count, seed
+        assert handovers(every) == count, seed
 
 
 def changed(history, **changes):

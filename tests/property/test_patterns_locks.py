@@ -3,28 +3,23 @@
 import random
 from collections import Counter
 from dataclasses import replace
-from itertools import combinations
 
 import pytest
 from fuzzing import cases
 from oracle import linearizable
-from patterns_oracle import Fenced, Lock, ReadWriteLock, Step, column, times, turns
+from patterns_oracle import Fenced, Lock, Step, column, times, turns
 
 from dokkaebi.checkers.patterns.decision import PATTERNS
 from dokkaebi.checkers.patterns.locks import (
     ACQUIRE,
-    READ_ACQUIRE,
     RELEASE,
-    WRITE_ACQUIRE,
     mutex,
-    read_write_lock,
     semaphore,
 )
-from dokkaebi.checkers.patterns.tokens import fenced_mutex, holds_in_token_order, tokens_grow
+from dokkaebi.checkers.patterns.tokens import fenced_mutex, holds_in_token_order
 from dokkaebi.harness.history import FOREVER
 
 KINDS = {"acquire": ACQUIRE, "release": RELEASE}
-SHARED = {"acquire": WRITE_ACQUIRE, "release": RELEASE, "shared": READ_ACQUIRE}
 
 
 def alternate(steps):
@@ -37,10 +32,10 @@ def alternate(steps):
     return True
 
 
-def lock_columns(steps, kinds=KINDS):
+def lock_columns(steps):
     return (
         *times(steps),
-        column(kinds[s.f] for s in steps),
+        column(KINDS[s.f] for s in steps),
         column(s.process for s in steps),
     )
 
@@ -85,13 +80,6 @@ def semaphore_case(seed):
     return told
 
 
-def read_write_case(seed):
-    steps = turns(random.Random(seed), ("acquire", "shared", "shared"))
-    told = agree(read_write_lock(*lock_columns(steps, SHARED)), steps, ReadWriteLock(), seed)
-    assert told is not None or not alternate(steps)
-    return told
-
-
 def keyed_case(seed):
     """Several locks at once: judged together as each would be alone."""
     rng = random.Random(seed)
@@ -102,29 +90,6 @@ def keyed_case(seed):
     assert decision.legal == all(linearizable(part, Lock()) for part in parts), seed
     assert len({keys[row] for row in decision.rows}) <= 1
     return decision.legal
-
-
-def token_case(seed):
-    """Tokens of two locks: no later acquire of the same lock has a smaller or an equal one."""
-    rng = random.Random(seed)
-    grants = [
-        (rng.randint(0, 1), c := rng.randint(0, 9), c + rng.randint(0, 4), c + rng.randint(-2, 3))
-        for _ in range(rng.randint(1, 5))
-    ]
-    unique = rng.random() < 0.5
-    keys, calls, rets, tokens = map(column, zip(*grants, strict=True))
-    right = True
-    for a, b in combinations(grants, 2):
-        if a[0] == b[0]:
-            right &= not (unique and a[3] == b[3])
-            right &= not (a[2] < b[1] and a[3] > b[3]) and not (b[2] < a[1] and b[3] > a[3])
-    decision = tokens_grow(calls, rets, tokens, key=keys, unique=unique)
-    assert decision.legal == right, seed
-    if not right:
-        pair = [grants[row] for row in decision.rows]
-        assert len(pair) == 2
-        assert pair[0][0] == pair[1][0]
-    return right
 
 
 def fenced_case(seed):
@@ -179,9 +144,7 @@ CASES = {
     "ownerless": ownerless_case,
     "reentrant": reentrant_case,
     "semaphore": semaphore_case,
-    "read_write": read_write_case,
     "keyed": keyed_case,
-    "token": token_case,
     "fenced": fenced_case,
     "greedy": greedy_case,
 }

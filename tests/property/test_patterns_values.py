@@ -27,11 +27,11 @@ from dokkaebi.checkers import compiled
 from dokkaebi.checkers.patterns.bag import unordered_queue
 from dokkaebi.checkers.patterns.decision import PATTERNS
 from dokkaebi.checkers.patterns.elements import ABSENT, INSERT, PRESENT, REMOVE, elements
-from dokkaebi.checkers.patterns.growing import LOST, STABLE, UNSEEN, fates, growing_set
+from dokkaebi.checkers.patterns.growing import growing_set
 from dokkaebi.checkers.patterns.lifetimes import EMPTY, PUT, TAKE
 from dokkaebi.checkers.patterns.priority import priority_queue
 from dokkaebi.checkers.patterns.queue import fifo_queue
-from dokkaebi.checkers.patterns.register import CAS, READ, REFUSED, WRITE, register, staleness
+from dokkaebi.checkers.patterns.register import CAS, READ, REFUSED, WRITE, register
 from dokkaebi.checkers.patterns.stack import stack
 from dokkaebi.harness.history import FOREVER
 
@@ -280,66 +280,6 @@ CASES = {
     "bag-pairs": lambda seed: pairs_case(seed, unordered_queue, BAG),
     "stack": lambda seed: box_case(seed, stack, STACK),
 }
-
-
-def test_staleness_is_the_least_shift_of_reads_that_makes_the_history_legal():
-    seen = Counter()
-    for seed in range(cases(400)):
-        steps = history(
-            random.Random(seed),
-            REGISTER,
-            draw_register(("read", "read", "write")),
-            most=6,
-            change=other_value,
-        )
-        columns = (*times(steps), column(KINDS[s.f] for s in steps), column(s.value for s in steps))
-        told = staleness(*columns)
-        seen[told] += 1
-        if register(*columns).legal is None:
-            assert told is None
-            continue
-        naive = (
-            shift for shift in range(30)
-            if linearizable([s if s.f == "write" else replace(s, call=s.call - shift) for s in steps], REGISTER)
-        )  # fmt: skip
-        assert told == next(naive, None), (seed, steps)
-    assert len(seen) > 4
-
-
-def test_what_became_of_the_elements_of_a_growing_set():
-    seen = Counter()
-    for seed in range(cases(1500)):
-        steps = history(random.Random(seed), GROWING, draw_growing, change=other_contents)
-        adds, reads, columns = growing_columns(steps)
-        told = fates(*columns[1:])
-        offset, shown = columns[-2:]
-        answers = [
-            (r.call, i, r.ret, shown[offset[i] : offset[i + 1]].tolist())
-            for i, r in enumerate(reads) if r.type == "ok"
-        ]  # fmt: skip
-        added = {add.value for add in adds}
-        assert {*told.garbage} == {e for *_, got in answers for e in got if e not in added}
-        assert {*told.repeated} == {e for *_, got in answers for e in got if got.count(e) > 1}
-        if len(added) < len(adds):
-            continue
-        for place, add in enumerate(adds):
-            showing = [a for a in answers if add.value in a[3]]
-            lacking = [a for a in answers if add.value not in a[3]]
-            known = min([add.ret, *(ret for _, _, ret, _ in showing)])
-            last_seen = max((call for call, *_ in showing), default=-1)
-            missed = max((a[:2] for a in lacking if a[0] > known), default=(-1, -1))
-            outcome = LOST if missed[0] > last_seen else STABLE if showing else UNSEEN
-            stale = missed[0] - known if outcome == STABLE and missed[0] >= 0 else 0
-            assert told.known[place] == known
-            assert told.outcome[place] == outcome, (seed, place, steps)
-            assert (told.missed[place], told.stale[place]) == (missed[1], stale), (
-                seed,
-                place,
-                steps,
-            )
-            assert told.acknowledged[place] == (add.type == "ok")
-            seen[outcome, stale > 0] += 1
-    assert {*seen} >= {(LOST, False), (STABLE, False), (STABLE, True), (UNSEEN, False)}
 
 
 @pytest.mark.parametrize("name", ["cas", "growing", "priority-pairs", "stack-pairs"])

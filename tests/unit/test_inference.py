@@ -1,5 +1,6 @@
 """What a history is of is told from its operations, or asked for where several things fit."""
 
+import msgspec
 import pytest
 
 from dokkaebi.harness.errors import UsageError
@@ -7,13 +8,16 @@ from dokkaebi.harness.history import History, Op
 from dokkaebi.inference import infer
 
 
-def history(*operations):
+def history(*operations, timed=False):
     events = []
     for f, asked, *answer in operations:
         value = answer[0] if answer else asked
         events.append(Op(process=0, type="invoke", f=f, value=asked))
         events.append(Op(process=0, type="ok", f=f, value=value))
-    return History(events)
+    times = range(len(events)) if timed else [-1] * len(events)
+    return History(
+        msgspec.structs.replace(event, time=time) for event, time in zip(events, times, strict=True)
+    )
 
 
 @pytest.mark.parametrize(
@@ -28,13 +32,14 @@ def history(*operations):
         ([("add", ["x", 1]), ("read", ["x", None], ["x", [1]])], "workload", "set"),
         ([("transfer", {"from": 0}), ("read", None, {"0": 1})], "workload", "bank"),
         ([("read", None, {"0": 1})], "workload", "bank"),
+        ([("enqueue", 1), ("consume", None, 1)], "workload", "queue"),
+        ([("execute", [1, 5]), ("read", None, [[1, 5]])], "workload", "ledger"),
         ([("txn", [["append", 1, 2]])], "workload", "append"),
         ([("txn", [["r", 1, None]], [["r", 1, [2]]])], "workload", "append"),
         ([("txn", [["w", 1, 2], ["r", 1, None]])], "workload", "wr"),
         ([("txn", [["r", 1, None]], [["r", 1, 2]])], "workload", "wr"),
         ([("txn", [["read", "x", None], ["write", "y", 1]])], "model", "multi-register"),
         ([("read", [["r", 0, None]], [["r", 0, 1]])], "workload", "long-fork"),
-        ([("acquire", "lock-0"), ("release", "lock-0")], "workload", "lock"),
     ],
 )
 def test_it_is_told_from_functions_and_values(operations, kind, name):
@@ -57,10 +62,9 @@ def test_without_cas_ours_may_be_sessions_whose_reads_may_be_old():
     ("operations", "candidates"),
     [
         ([("add", 1), ("add", 2)], ["--workload counter", "--workload set"]),
-        ([("acquire", None), ("release", None)], ["--workload lock", "--model mutex"]),
         ([("txn", [["append", 1, 2], ["w", 3, 4]])], ["--workload append", "--workload wr"]),
         ([("txn", [["r", 1, None]])], ["--workload append", "--workload wr"]),
-        ([("enqueue", 1), ("dequeue", None, 1)], ["--model fifo-queue", "--model unordered-queue"]),
+        ([("enqueue", 1), ("dequeue", None, 1)], ["--workload queue", "--model fifo-queue"]),
     ],
 )
 def test_where_several_things_fit_they_are_listed(operations, candidates):
@@ -68,6 +72,20 @@ def test_where_several_things_fit_they_are_listed(operations, candidates):
         infer(history(*operations), ours=False)
     for candidate in candidates:
         assert candidate in str(refused.value)
+
+
+def test_locks_with_names_are_the_workload():
+    named = [("acquire", "lock-0"), ("release", "lock-0")]
+    assert infer(history(*named, timed=True), ours=False).name == "lock"
+
+
+def test_locks_without_names_may_be_a_plain_mutex_and_without_times_are_no_leases():
+    with pytest.raises(UsageError, match=r"--workload lock .*--model mutex .*--model owner-mutex"):
+        infer(history(("acquire", None), ("release", None), timed=True), ours=False)
+    with pytest.raises(UsageError) as refused:
+        infer(history(("acquire", "a"), ("release", "a")), ours=False)
+    assert "--model mutex" in str(refused.value)
+    assert "--workload lock" not in str(refused.value)
 
 
 def test_what_fits_nothing_and_what_is_empty_is_refused():

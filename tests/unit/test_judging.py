@@ -3,9 +3,11 @@
 import pytest
 
 from dokkaebi.compose import check_run_as
-from dokkaebi.harness.errors import UsageError
+from dokkaebi.harness.errors import MalformedHistory, UsageError
+from dokkaebi.harness.result import CheckerResult
 from dokkaebi.harness.spec import Spec
-from dokkaebi.judging import Given, check_history, level_name, value_of
+from dokkaebi.harness.verdict import Verdict
+from dokkaebi.judging import Given, _something_judged, check_history, value_of
 from dokkaebi.results import store
 from dokkaebi.results.meter import Meter
 
@@ -55,22 +57,6 @@ def test_values_are_json_or_edn_or_text(text, value):
     assert value_of(text) == value
 
 
-@pytest.mark.parametrize(
-    ("text", "name"),
-    [
-        ("serializable", "serializable"), ("PL-3", "serializable"), ("SI", "snapshot-isolation"),
-        ("Repeatable Read", "repeatable-read"), ("pl-ss", "strict-serializable"), ("pram", "PRAM"),
-    ],
-)  # fmt: skip
-def test_levels_have_several_names(text, name):
-    assert level_name(text) == name
-
-
-def test_a_wrong_level_lists_the_close_ones():
-    with pytest.raises(UsageError, match=r"did you mean .*serializable"):
-        level_name("serializible")
-
-
 def test_the_level_reaches_the_checkers(judged):
     one = "{:process 0 :type %s :f :txn :value [[:append 1 1]]}"
     text = "\n".join((one % ":invoke", one % ":ok"))
@@ -92,8 +78,75 @@ def test_without_real_time_the_level_needs_none_and_that_is_said(judged):
 def test_what_is_judged_and_when_is_said(judged):
     meter = Said()
     judged(events(("add", 1, 1), ("read", "nil", 1)), meter)
-    assert meter.notes == ["judged as counter: its reads are sums of what was added"]
+    assert meter.notes[-1] == "judged as counter: its reads are sums of what was added"
     assert "judging: counter" in meter.stages
+
+
+TIMED = "".join(
+    f'{{"process":0,"type":"{kind}","f":"{f}","value":["x",{value}],"time":%d}}\n'
+    for f, value in (("add", "2"), ("read", "2"))
+    for kind in ("invoke", "ok")
+)
+
+
+def test_a_torn_last_line_is_left_out_and_that_is_said(judged):
+    meter = Said()
+    verdict, history = judged(TIMED % (1, 2, 3, 4) + '{"process":0,"ty', meter)
+    assert (verdict.verdict, len(history)) == ("holds", 4)
+    assert len([note for note in meter.notes if note.startswith("line 5, the last one")]) == 1
+
+
+def test_a_last_line_without_a_newline_is_whole(judged):
+    meter = Said()
+    _, history = judged((TIMED % (1, 2, 3, 4)).removesuffix("\n"), meter)
+    assert (len(history), len(meter.notes)) == (4, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (TIMED % (5, 5, 5, 5), "all its times are equal"),
+        (TIMED.replace(',"time":%d', ""), "by the place in the file"),
+        (events(("add", 1, 1), ("read", "nil", 1)), "by the place in the file"),
+        (events(("add", 1, 1)).replace("}", " :time 7}"), "by the place in the file"),
+    ],
+)
+def test_what_tells_real_time_is_said_where_the_times_do_not(judged, text, told):
+    meter = Said()
+    judged(text, meter, workload="counter")
+    assert [told in note for note in meter.notes] == [True]
+
+
+def test_times_that_tell_need_no_note(judged):
+    meter = Said()
+    judged(TIMED % (1, 2, 3, 4), meter, workload="counter")
+    assert meter.notes == []
+
+
+LOCKS = "".join(
+    f'{{"process":0,"type":"{kind}","f":"{f}","value":"a","time":%d}}\n'
+    for f, end in (("acquire", "%s"), ("release", "fail"))
+    for kind in ("invoke", end)
+)
+
+
+def test_what_is_taken_for_granted_of_locks_is_said(judged):
+    meter = Said()
+    verdict, _ = judged(LOCKS % (1, "ok", 2, 3, 4), meter)
+    assert (verdict.verdict, verdict.judged > 0) == ("holds", True)
+    assert any("leases of 1 s" in note and "--param lease=null" in note for note in meter.notes)
+
+
+def test_a_lock_that_nobody_ever_held_is_unknown(judged):
+    assert judged(LOCKS % (1, "fail", 2, 3, 4))[0].verdict == "unknown"
+
+
+def test_progress_alone_proves_nothing():
+    holds = Verdict(verdict="holds", judged=7)
+    nothing = Verdict(verdict="holds", judged=0)
+    each = {"x": CheckerResult(verdict=nothing, seconds=0.0)}
+    assert not _something_judged(each | {"progress": CheckerResult(verdict=holds, seconds=0.0)})
+    assert _something_judged(each | {"y": CheckerResult(verdict=holds, seconds=0.0)})
 
 
 def test_acknowledged_adds_without_a_read_contradict_nothing(judged):
@@ -125,6 +178,42 @@ def test_a_model_takes_its_parameters(judged):
 def test_operations_that_a_model_does_not_know_are_bad_input(judged):
     with pytest.raises(UsageError, match=r"operation 0: add .* is not what register asks"):
         judged(events(("add", 1, 1)), model="register")
+
+
+BAD = '{"process":0,"type":"%s","f":"txn","value":[["append",1]],"time":%d}\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("\n" + BAD % ("invoke", 1) + "\n\n" + BAD % ("ok", 2) + '{"proc', 2),
+        ("\n\n{:process 0 :type :invoke :f :txn :value [[:append 1]]}", 3),
+        ('{"type":"invoke","f":"txn","value":[["append",1]]}', 1),
+    ],
+)
+def test_a_malformed_transaction_is_told_with_file_and_line(judged, text, line):
+    with pytest.raises(MalformedHistory, match=f"h, line {line}: operation 0: a micro-operation"):
+        judged(text, workload="append")
+
+
+def test_where_no_line_is_known_the_operation_is_named(judged):
+    with pytest.raises(UsageError, match=r"h: operation 1: 'ok' of 'x'"):
+        judged('[{"process":0,"type":"invoke","f":"y"},{"process":1,"type":"ok","f":"x"}]')
+
+
+def test_queues_and_ledgers_are_judged(judged):
+    queue = ("enqueue", 1, 1), ("consume", "nil", 1)
+    assert judged(events(*queue))[0].verdict == "holds"
+    twice = judged(events(*queue, ("consume", "nil", 1)))[0]
+    assert [a.type for a in twice.anomalies] == ["duplicate-effect"]
+    again = judged(events(*queue, ("consume", "nil", 1)), params={"delivery": "at-least"})[0]
+    assert again.verdict == "holds"
+    jepsens = judged(events(("enqueue", 1, 1), ("drain", "nil", "[]")), workload="queue")[0]
+    assert [a.type for a in jepsens.anomalies] == ["lost-message"]
+    ledger = ("execute", "[1 5]", "[1 5]"), ("read", "nil", "[[1 5]]")
+    assert judged(events(*ledger))[0].verdict == "holds"
+    double = judged(events(*ledger, ("read", "nil", "[[1 5] [1 5]]")))[0]
+    assert [a.type for a in double.anomalies] == ["duplicate-effect"]
 
 
 def test_a_budget_that_is_too_small_is_unknown(judged):

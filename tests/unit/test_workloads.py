@@ -8,10 +8,12 @@ import pytest
 from dokkaebi.harness.choosing import Wish, choose, make_workload
 from dokkaebi.harness.errors import UsageError
 from dokkaebi.harness.plugins import find, registered, strategies
-from dokkaebi.harness.protocols import Answer, Ask
+from dokkaebi.harness.protocols import Answer, Ask, Rest
 from dokkaebi.workloads import transactions
 from dokkaebi.workloads.append import Append
 from dokkaebi.workloads.constraint import Constraint
+from dokkaebi.workloads.ledger import Ledger
+from dokkaebi.workloads.queue import Queue
 from dokkaebi.workloads.session_ import Session
 from dokkaebi.workloads.unique import Unique
 from dokkaebi.workloads.wr import Wr
@@ -171,6 +173,41 @@ def test_a_level_that_does_not_exist_lists_the_close_ones():
         choose(Wish(target="wr", level="serialisable"))
 
 
+@pytest.mark.parametrize("name", ["queue", "ledger"])
+def test_a_workload_without_built_in_strategies_wants_a_file(name):
+    with pytest.raises(UsageError, match=f"{name} has no built-in strategy: name a FILE.py"):
+        choose(Wish(target=name))
+
+
+def test_a_queue_is_drained_for_longer_than_a_message_can_stay_away():
+    left = [7, None, 8, None, None]
+    asks = []
+    script = Queue(redelivery=0.5).final(0, 4)
+    step = next(script)
+    rests = 0.0
+    while step is not None:
+        if isinstance(step, Rest):
+            rests += step.seconds
+            step = next(script, None)
+            continue
+        asks.append(step.f)
+        try:
+            answer = Answer(type="ok", value=left.pop(0) if step.f == "consume" else [])
+            step = script.send(answer)
+        except StopIteration:
+            break
+    assert asks == ["consume"] * 5 + ["effects"]
+    assert rests == 1.5
+    assert list(Queue().final(1, 4)) == []
+
+
+def test_a_request_of_unknown_outcome_is_tried_once_more_under_its_id():
+    asks = answered(Ledger().main(random.Random(1), 1), lambda ask: Answer(type="info"), most=100)
+    tried = [ask.value for ask in asks if ask.f == "execute"]
+    assert tried[0::2] == tried[1::2]
+    assert len({request for request, _ in tried}) == len(tried) // 2
+
+
 def test_every_strategy_declares_what_the_suite_needs_and_shows_its_reason():
     for name, strategy in strategies().items():
         assert strategy.expect in ("safe", "unsafe", "live"), name
@@ -183,8 +220,9 @@ def test_every_strategy_declares_what_the_suite_needs_and_shows_its_reason():
 def test_every_workload_has_a_safe_default_and_asks_what_it_says():
     for name in registered("workloads"):
         workload = find("workloads", name)
-        default = strategies()[f"{name}/{workload.default}"]
-        assert default.expect == "safe"
+        assert bool(workload.default) == bool(workload.strategies)
+        if workload.default:
+            assert strategies()[f"{name}/{workload.default}"].expect == "safe"
         instance = workload()
         asked = {ask.f for ask in answered(instance.dry(), lambda ask: Answer(type="ok"))}
         assert asked

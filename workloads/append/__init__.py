@@ -85,4 +85,4 @@ class Append(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def remedy(self, anomaly: str) -> str:
         """How transactions are mended."""
-        return transactions.REMEDY
+        return transactions.remedy(anomaly)

@@ -82,4 +82,4 @@ class Wr(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def remedy(self, anomaly: str) -> str:
         """How transactions are mended."""
-        return transactions.REMEDY
+        return transactions.remedy(anomaly)

@@ -84,6 +84,9 @@ def test_a_stronger_level_stands_before_a_weaker_one():
         ("repeatable read", "repeatable-read"),
         ("Serializable", "serializable"),
         ("read_committed", "read-committed"),
+        ("PL-3", "serializable"),
+        ("pl-ss", "strict-serializable"),
+        ("pram", "PRAM"),
     ],
 )
 def test_a_level_is_found_by_name_or_alias(asked, found):
@@ -91,7 +94,7 @@ def test_a_level_is_found_by_name_or_alias(asked, found):
 
 
 def test_a_level_that_does_not_exist_lists_the_close_ones():
-    with pytest.raises(UsageError, match="serializable"):
+    with pytest.raises(UsageError, match=r"did you mean .*serializable"):
         levels.named("serialisable")
 
 

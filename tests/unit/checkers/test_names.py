@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import dokkaebi
-from dokkaebi.checkers import anomalies, levels
+from dokkaebi.checkers import anomalies, levels, remedies
 from dokkaebi.harness.errors import UsageError
 
 ROOT = Path(dokkaebi.__file__).parent.resolve()
@@ -55,6 +55,35 @@ def test_every_anomaly_that_a_checker_names_is_defined():
     assert named
     for name in named:
         anomalies.define(name)
+
+
+def test_headlines_call_every_anomaly_something_that_people_say():
+    for name in anomalies.ANOMALIES:
+        for number in (1, 2):
+            noun = anomalies.noun(name, number)
+            assert re.fullmatch("[a-z ]+", noun), noun
+    assert anomalies.noun("G-nonadjacent-realtime", 2) == "forked snapshots"
+    assert anomalies.noun("duplicate-elements", 2) == "duplicated elements"
+    assert anomalies.noun("lost-update") == "lost update"
+
+
+TRANSACTIONAL = {each.name for each in anomalies.ANOMALIES.values() if each.cyclic or each.example}
+
+
+def test_every_anomaly_of_transactions_has_a_remedy_of_its_own_that_says_who_permits_it():
+    assert set(anomalies.ANOMALIES) >= set(remedies.REMEDIES) >= TRANSACTIONAL
+    told = [*remedies.REMEDIES.values()]
+    assert len(set(told)) == len(told)
+    for text in told:
+        assert re.search(r"\bpermits?\b|\bforbids?\b", text)
+        assert text.endswith(".")
+        assert len(text) <= 600
+
+
+def test_what_an_order_closes_is_mended_by_that_order():
+    assert "replica" in remedies.remedy("G-single-realtime")
+    assert "session" in remedies.remedy("G0-process")
+    assert remedies.remedy("double-hold") == ""
 
 
 def test_rows_are_what_the_list_command_prints():

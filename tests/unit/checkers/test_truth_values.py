@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from dokkaebi.checkers.linearizable import LinearizableChecker
@@ -45,6 +46,16 @@ def test_a_set_has_both() -> None:
     assert checker.check(one_by_one(*adds, ("read", None, [1, True]))).verdict == "holds"
     (finding,) = checker.check(one_by_one(*adds, ("read", None, [True]))).anomalies
     assert "[1,true]" in finding.sentence
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_contains_answers_with_a_truth_value(there: bool) -> None:
+    checker = LinearizableChecker(MODELS["set"]())
+    for said in (there, not there):
+        events = one_by_one(*[("add", 7, 7)] * there, ("contains", 7, 7))
+        *before, last = events
+        history = History([*before, msgspec.structs.replace(last, result=said)])
+        assert checker.check(history).verdict == ("holds" if said is there else "violated")
 
 
 @pytest.mark.parametrize("seen", [1, True])

@@ -3,6 +3,7 @@
 import pytest
 
 from dokkaebi import UsageError
+from dokkaebi.compose import by_its_own_name
 from dokkaebi.harness.choosing import Wish, choose
 from dokkaebi.harness.spec import SECOND
 
@@ -85,6 +86,17 @@ def test_one_of_several_can_be_named(file):
 def test_what_cannot_be_meant_is_refused_with_what_was_expected(wish, sentence):
     with pytest.raises(UsageError, match=sentence):
         choose(Wish(**wish))
+
+
+@pytest.mark.parametrize("level", ["serializable", "PL-3", "1sr", "Serializable"])
+def test_a_level_by_any_of_its_names(level):
+    chosen, _ = choose(by_its_own_name(Wish(target="append", level=level)))
+    assert (chosen.level, chosen.params["level"]) == ("serializable", "serializable")
+
+
+def test_a_level_that_does_not_exist_lists_the_close_ones():
+    with pytest.raises(UsageError, match=r"did you mean .*serializable"):
+        by_its_own_name(Wish(target="append", level="serialisable"))
 
 
 def test_a_missing_method_is_named(file):

@@ -59,7 +59,7 @@ def test_all_the_ways_that_jepsen_writes_events(text):
         ("sym", "sym"),
         ("nil", None),
         ("[1 [2 nil] ()]", [1, [2, None], []]),
-        ("#{1 :b}", [1, "b"]),
+        ("#{1 :b}", ["b", 1]),
         ("{0 100, :from 3}", {"0": 100, "from": 3}),
         ("#:n{:a 1 :m/b 2}", {"n/a": 1, "m/b": 2}),
         ("#jepsen.independent.tuple[1 2]", [1, 2]),
@@ -133,6 +133,34 @@ def test_times_that_run_behind_the_order_of_lines_are_raised_to_it():
     assert [op.time for op in history(text)] == [10, 11, 12]
     without = LINES.replace(":time 11, ", "")
     assert [op.time for op in history(without)] == [-1, -1, -1]
+
+
+def test_a_clock_that_stood_still_says_no_more_than_the_order_of_lines():
+    still = history(LINES.replace("10", "7").replace("11", "7").replace("12", "7"))
+    assert still.time.tolist() == [-1, -1, -1]
+
+
+@pytest.mark.parametrize(
+    ("one", "same"),
+    [
+        ("#{1 2 30}", "#{30 2 1}"),
+        ('#{:b "a" nil 99999999999999999999}', '#{99999999999999999999 nil "a" :b}'),
+        ("[[#{#{2 1} #{3}} 5]]", "[[#{#{3} #{1 2}} 5]]"),
+        ("#{{:x 1 :y 2} {:x 1 :y 3}}", "#{{:y 3 :x 1} {:y 2 :x 1}}"),
+    ],
+)
+def test_equal_sets_are_equal_values(one, same):
+    assert edn.value_of(one) == edn.value_of(same)
+    assert len(edn.value_of("#{3 1 2}")) == 3
+
+
+@pytest.mark.parametrize("process", [-1, -2, -7])
+@pytest.mark.parametrize(
+    "event", ['{"process":%d,"type":"invoke","f":"x"}', "{:process %d :type :invoke :f :x}"]
+)
+def test_a_process_that_is_none_is_told_as_it_came(event, process):
+    with pytest.raises(MalformedHistory, match=f"line 1: a process is .*, not {process}$"):
+        history(event % process)
 
 
 def test_operations_without_a_process_are_paired_by_function_the_latest_first():

@@ -35,6 +35,15 @@ def test_everything_that_differs_from_its_default_is_said():
     ]  # fmt: skip
 
 
+def test_a_level_is_said_once():
+    told = spec(
+        workload="append", level="serializable", params={"level": "serializable", "keys": 9}
+    )
+    assert command_line(told).count("serializable") == 1
+    by_parameter = spec(workload="append", params={"level": "serializable"})
+    assert "--param level=serializable" in command_line(by_parameter)
+
+
 @pytest.mark.parametrize("label", ["counter/select-then-update", "lock/set-nx-plain-del"])
 def test_a_built_in_strategy_with_its_own_faults_and_parameters_needs_only_its_name(label):
     workload, _, name = label.partition("/")

@@ -51,7 +51,7 @@ def test_a_run_is_found_by_folder_by_number_and_as_the_latest(tmp_path):
 
 @pytest.mark.parametrize(
     ("ref", "says"),
-    [("7", "no run 7 in"), ("0001-a", "has 0001-aa"), ("/nowhere", "no run '/nowhere'")],
+    [("7", "no run 7 in"), ("0001-a", "has 0001-aa"), ("/nowhere", "no file '/nowhere'")],
 )
 def test_a_wrong_reference_says_what_there_is(tmp_path, ref, says):
     made(tmp_path, "aa")
@@ -102,6 +102,24 @@ def test_a_killed_run_is_read_from_its_segments_a_torn_line_dropped(tmp_path):
     history = store.load_history(folder)
     assert [op.type for op in history.operations()] == ["ok", "info"]
     assert history.meta["start"] == 3
+
+
+def test_a_torn_line_of_a_complete_history_is_told(tmp_path):
+    folder = made(tmp_path)
+    assert store.notes_on(folder) == ()
+    whole = '{"process":0,"type":"invoke","f":"add"}\n'
+    (folder / store.HISTORY).write_text(whole)
+    assert store.notes_on(folder) == ()
+    (folder / store.HISTORY).write_text(whole + '{"process":0')
+    assert [note.partition(",")[0] for note in store.notes_on(folder)] == ["line 2"]
+
+
+@pytest.mark.parametrize("name", ["nofile.jsonl", "some/where"])
+def test_what_looks_like_a_file_is_called_one(tmp_path, name):
+    with pytest.raises(UsageError, match=f"there is no file '{name}'"):
+        store.find_run(tmp_path, name)
+    with pytest.raises(UsageError, match="there is no run 'nofile'"):
+        store.find_run(tmp_path, "nofile")
 
 
 def test_a_complete_history_wins_over_the_segments(tmp_path):

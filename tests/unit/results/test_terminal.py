@@ -8,7 +8,12 @@ from rich.console import Console
 
 from dokkaebi.bench import sample_runs as samples
 from dokkaebi.harness.figures import Figures
+from dokkaebi.harness.history import History, Op
+from dokkaebi.harness.result import Result, Stats
+from dokkaebi.harness.verdict import Anomaly, Verdict
 from dokkaebi.results import live, store
+from dokkaebi.results.draw_lanes import draw_prefix
+from dokkaebi.results.picture import picture
 from dokkaebi.results.terminal import summary
 
 
@@ -54,6 +59,30 @@ def test_levels_are_said(tmp_path):
     text = printed(tmp_path, "append", 100)
     assert "not serializable: 3 write skews (G2-item)" in text
     assert "nothing here contradicts snapshot-isolation" in text
+
+
+@pytest.mark.parametrize("states", [[], [3, "4"]])
+def test_states_are_told_where_they_are_known(states):
+    history = History(
+        [
+            Op(time=1, process=0, type="invoke", f="dequeue"),
+            Op(time=2, process=0, type="ok", f="dequeue", value=7),
+        ]
+    )
+    evidence = {"kind": "linearizability", "key": None, "op": 0, "states": states}
+    anomaly = Anomaly(type="nonlinearizable", sentence="So it is.", ops=(0,), evidence=evidence)
+    verdict = Verdict(verdict="violated", anomalies=(anomaly,), judged=1)
+    result = Result(
+        verdict=verdict, checkers={}, stats=Stats(ok=1), faults=(), spec=None, folder=None
+    )
+    console = Console(file=io.StringIO(), width=100)
+    summary(result, history, console)
+    text = console.file.getvalue()
+    assert "1 nonlinearizable object in" in text
+    assert "none" not in text
+    assert ('possible values just before: 3, "4"' in text) == bool(states)
+    drawn = draw_prefix(picture(anomaly, history).prefix, name="a", title="A")
+    assert ("possible values" in drawn) == bool(states)
 
 
 def test_colour_is_only_added(tmp_path, monkeypatch):

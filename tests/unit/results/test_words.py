@@ -34,6 +34,8 @@ def test_a_long_text_is_cut_and_says_how_long_it_was():
         ("txn", [["r", 5, None], ["append", 6, 3]], "txn r 5 · append 6 3"),
         ("acquire", "lock-1", "acquire lock-1"),
         ("write", {"a": [True, None]}, 'write {"a": [true, null]}'),
+        ("write", ["x", "1"], 'write x "1"'),
+        ("txn", [["r", "5", None], ["w", 5, "nil"]], 'txn r "5" · w 5 "nil"'),
     ],
 )
 def test_operations_read_as_people_say_them(f, value, said):
