@@ -2,7 +2,16 @@
 
 import os
 
+FULL = 100_000
+"""Histories that a checker and its oracle must agree on in `make fuzz`, whose factor is 40."""
 
-def cases(number: int) -> int:
-    """The number of random cases to try: `number` times the environment's DOKKAEBI_FUZZ."""
-    return max(1, int(number * float(os.environ.get("DOKKAEBI_FUZZ", "1"))))
+
+def cases(number: int, *, oracle: bool = False) -> int:
+    """The number of random cases to try: `number` times the environment's DOKKAEBI_FUZZ.
+
+    With `oracle` it is the one test that holds a checker against its oracle: at least FULL cases
+    in `make fuzz`.
+    """
+    times = float(os.environ.get("DOKKAEBI_FUZZ", "1"))
+    least = FULL * times / 40 if oracle and times > 1 else 1
+    return round(max(least, number * times))

@@ -4,6 +4,7 @@ import random
 from itertools import combinations, pairwise
 
 import msgspec
+from fuzzing import cases
 from histories import ACCOUNTS, OPENING, TTL, chaos_bank, chaos_counter, chaos_lock, correct_counter
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -59,7 +60,7 @@ def counter_agrees(seed):
 
 
 def test_counter_agrees_with_its_oracle():
-    for seed in range(1200):
+    for seed in range(cases(1200, oracle=True)):
         counter_agrees(seed)
 
 
@@ -84,7 +85,7 @@ def with_some_results(rng, history):
 def test_a_counter_that_could_be_true_is_never_accused():
     """Whatever brute force can explain, returned values included, must hold."""
     explained = 0
-    for seed in range(1200):
+    for seed in range(cases(1200, oracle=True)):
         rng = random.Random(seed)
         history = chaos_counter(rng)
         if rng.random() < 0.5:
@@ -108,7 +109,7 @@ def bank_agrees(seed):
 
 
 def test_bank_agrees_with_its_oracle():
-    for seed in range(1200):
+    for seed in range(cases(1200, oracle=True)):
         bank_agrees(seed)
 
 
@@ -142,7 +143,7 @@ def lock_agrees(seed):
 
 
 def test_lock_agrees_with_its_oracle():
-    for seed in range(1200):
+    for seed in range(cases(1200, oracle=True)):
         lock_agrees(seed)
 
 
@@ -153,7 +154,7 @@ def test_lock_agrees_with_its_oracle_for_any_seed(seed):
 
 
 def test_without_leases_every_overlap_is_a_double_hold():
-    for seed in range(1000):
+    for seed in range(cases(1000)):
         history = chaos_lock(random.Random(seed))
         windows = lock_windows(history, TTL)
         clash = any(
@@ -167,7 +168,7 @@ def test_conflicts_and_handovers_agree_with_counting_pairs():
     def touched(op):
         return op.asked[0], op.f == "add"
 
-    for seed in range(500):
+    for seed in range(cases(500)):
         history = chaos_counter(random.Random(seed))
         operations = list(history.operations())
 
