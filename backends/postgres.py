@@ -16,9 +16,13 @@ from .postgres_server import LOCAL, PostgresServer
 class Postgres(PostgresRuns, PostgresServer):
     """One PostgreSQL server of ours."""
 
-    clusters: ClassVar[Mapping[str, str]] = dict.fromkeys(
-        ("replicas", "sync", "delayed"), "dokkaebi.backends.postgres_cluster:PostgresCluster"
-    )
+    clusters: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(
+            ("replicas", "sync", "delayed"), "dokkaebi.backends.postgres_cluster:PostgresCluster"
+        ),
+        "pgbouncer": "dokkaebi.backends.pgbouncer:PostgresBehindPooler",
+    }
+    """Topologies that are classes of their own."""
 
     def __init__(
         self, household: Household, version: str | None = None, topology: str | None = None

@@ -227,10 +227,22 @@ class PostgresServer(LocalServer):
         return int(at or 0)
 
 
-def ask(dsn: str, question: Any, parameters: Any = None, **arguments: Any) -> list[tuple[Any, ...]]:
-    """One statement on a connection of its own, in autocommit; its rows. Raises `Broken`."""
+def ask(
+    dsn: str,
+    question: Any,
+    parameters: Any = None,
+    *,
+    client_cursor: bool = False,
+    **arguments: Any,
+) -> list[tuple[Any, ...]]:
+    """One statement on a connection of its own, in autocommit; its rows. Raises `Broken`.
+
+    With `client_cursor` it goes as the simple query that consoles of poolers want.
+    """
     import psycopg
 
+    if client_cursor:
+        arguments["cursor_factory"] = psycopg.ClientCursor
     try:
         with psycopg.connect(
             dsn, autocommit=True, connect_timeout=5, prepare_threshold=None, **arguments

@@ -138,7 +138,7 @@ class Strategy(Protocol):
     """How one workload's operations are carried out on a backend; users write these.
 
     No base class is needed. Optional members: `setup(ctx)`, `close()`, `teardown(ctx)`,
-    `expect`, `anomaly`, `faults`, `lasts` (seconds that each fault lasts), `isolation`, `autocommit`, `single_transaction`, `lease`,
+    `expect`, `anomaly`, `known` (why a safe one may be violated nonetheless), `faults`, `lasts` (seconds that each fault lasts), `isolation`, `autocommit`, `single_transaction`, `lease`,
     `fencing`, `params`.
     """
 

@@ -16,8 +16,11 @@ WORKLOADS = ("append", "wr", "set", "unique", "ids", "long-fork", "session", "co
 EVERY = {
     name: strategy
     for name, strategy in strategies().items()
-    # Those that need a cluster are tried in test_clusters.py.
-    if name.partition("/")[0] in WORKLOADS and ":" not in "".join(strategy.needs)
+    # Those that need a cluster are tried in test_clusters.py; of what is known to be broken now
+    # and then nothing can be said of one run.
+    if name.partition("/")[0] in WORKLOADS
+    and ":" not in "".join(strategy.needs)
+    and not getattr(strategy, "known", None)
 }
 
 

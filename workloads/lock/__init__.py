@@ -48,6 +48,8 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         "set-nx-compare-and-del": f"{_HERE}.valkey:SetNxCompareAndDel",
         "failover-loses-the-lock": f"{_HERE}.valkey_replicas:FailoverLosesTheLock",
         "paused-replica-keeps-the-lock": f"{_HERE}.valkey_replicas:PausedReplicaKeepsTheLock",
+        "session-advisory-lock": f"{_HERE}.postgres:SessionAdvisoryLock",
+        "session-lock-through-pooler": f"{_HERE}.postgres:SessionLockThroughPooler",
         "redlock": f"{_HERE}.redlock:Redlock",
         "redlock-paused-holder": f"{_HERE}.redlock:RedlockPausedHolder",
         "redlock-forgetful-servers": f"{_HERE}.redlock:RedlockForgetfulServers",
