@@ -176,8 +176,9 @@ class LocalServer:
         return doomed
 
     def restart(self) -> None:
-        """Start it again on the same port and data and wait until it answers."""
-        self._launch()
+        """Start it again on the same port and data, if it is down, and wait until it answers."""
+        if self._server is None or self._server.exited.is_set():
+            self._launch()
 
     def pause(self) -> list[psutil.Process]:
         """SIGSTOP every process, the parent first; say which."""

@@ -11,7 +11,20 @@ import time
 import psutil
 import pytest
 
-MOMENTS = int(os.environ.get("DOKKAEBI_DEATHS", "3"))
+MOMENTS = int(os.environ.get("DOKKAEBI_DEATHS", "4"))
+STRUCK = (
+    ("counter/for-update", "pause"),
+    ("counter/for-update", "kill"),
+    ("counter/for-update", "pause-client"),
+    ("set/async-failover", "partition-primary+failover"),
+    ("set/async-failover", "lag"),
+    ("set/async-failover", "failover-resumed"),
+    ("lock/redlock", "rolling-restart"),
+    ("set/async-replication", "pause-primary"),
+    ("long-fork/primary-only", "slow"),
+    ("lock/session-advisory-lock", "terminate"),
+)
+"""A kind of fault each; all of them with DOKKAEBI_DEATHS=10."""
 
 
 def ours(state):
@@ -42,8 +55,8 @@ def test_kill_9_of_the_harness_leaves_nothing_and_loses_nothing(tmp_path, moment
     rng = random.Random(moment)
     state = tmp_path / "state"
     env = {**os.environ, "DOKKAEBI_STATE_DIR": str(state)}
-    faults = ("pause", "kill", "pause-client")[moment % 3]
-    command = [sys.executable, "-m", "dokkaebi", "run", "counter/for-update", "--faults", faults]
+    strategy, faults = STRUCK[moment % len(STRUCK)]
+    command = [sys.executable, "-m", "dokkaebi", "run", strategy, "--faults", faults]
     command += ["--time", "6s", "--for", "2s", "--seed", str(moment), "--progress", "none"]
     harness = subprocess.Popen(
         command, cwd=tmp_path, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
