@@ -66,11 +66,15 @@ class Servers:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def get(self, name: str, version: str | None, topology: str | None) -> Backend:
-        """A server of ours that answers."""
-        key = (name, version or "", topology or "")
+    def get(
+        self, name: str, version: str | None, topology: str | None, *, clocks: bool = False
+    ) -> Backend:
+        """A server of ours that answers; with `clocks` it has a clock of its own."""
+        key = (name, version or "", topology or "", str(clocks))
         if key not in self._started:
             backend = _maker(name, topology)(self.household, version=version, topology=topology)
+            if clocks:
+                _give_clocks(backend)
             try:
                 backend.start()
             except BaseException:
@@ -243,13 +247,30 @@ def _backends(spec: Spec, wish: Wish, servers: Servers, view: View) -> dict[str,
             backends[name].start()
             continue
         wanted = version_ if name == asked else None
-        backends[name] = servers.get(name, wanted, spec.topologies.get(name))
+        clocks = name in _clocked(spec)
+        backends[name] = servers.get(name, wanted, spec.topologies.get(name), clocks=clocks)
     unused = set(addresses) - set(backends)
     if unused:
         raise UsageError(
             f"--dsn for {', '.join(unused)}, but the strategy needs {', '.join(spec.needs)}"
         )
     return backends
+
+
+def _clocked(spec: Spec) -> set[str]:
+    """The backends that a clock fault strikes."""
+    return {
+        backend_of(fault) or spec.needs[0]
+        for fault in spec.faults
+        if any(kind.startswith("clock") for kind in kinds_of(fault))
+    }
+
+
+def _give_clocks(backend: Any) -> None:
+    """Have the backend start its servers with clocks of their own."""
+    if not hasattr(backend, "own_clock"):
+        raise UsageError(f"a clock fault cannot strike {backend.name}: its clock is not its own")
+    backend.own_clock()
 
 
 def _maker(name: str, topology: str | None) -> Callable[..., Backend]:

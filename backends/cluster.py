@@ -39,8 +39,14 @@ class Cluster:
         self._doors: dict[Pair, int] = {}
         self._front = 0
         """The clients' door to the primary."""
+        self.clocks = False
+        """Whether every node has a clock of its own."""
         self.leader: Any = None
         """The node that new clients of the primary are led to."""
+
+    def own_clock(self) -> None:
+        """Give every node a clock of its own when it is made; raises `Unavailable`."""
+        self.clocks = True
 
     # --- for the subclass ------------------------------------------------------------------------
 

@@ -12,8 +12,9 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 import psutil
@@ -21,7 +22,9 @@ import psutil
 from ..harness.errors import Broken
 from ..harness.household import Household, Spawned, passable
 from ..harness.processes import kill_all, living, pause_tree, resume, send, tree
+from .clocks import Clock
 
+NOTHING: Mapping[str, str] = MappingProxyType({})
 START_S = 30.0
 STOP_S = 10.0
 
@@ -100,6 +103,8 @@ class LocalServer:
         self.household = household
         self.port = 0
         self.folder: Path | None = None
+        self.clock: Clock | None = None
+        """A clock of its own; None is the machine's."""
         self._server: Spawned | None = None
         self._paused: list[psutil.Process] = []
 
@@ -127,17 +132,34 @@ class LocalServer:
             how = "did not end in time" if status is None else f"ended with status {status}"
             raise Broken(f"{Path(argv[0]).name} {how}: {tail(log)}")
 
-    def _spawn(self, argv: Sequence[str | Path], log: Path) -> Spawned:
+    def _spawn(
+        self, argv: Sequence[str | Path], log: Path, more: Mapping[str, str] = NOTHING
+    ) -> Spawned:
         user, group = self.household.user or (None, None)
-        environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
         return self.household.spawn(
-            [str(word) for word in argv], log=log, env=environment, user=user, group=group
+            [str(word) for word in argv],
+            log=log,
+            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC", **more},
+            user=user,
+            group=group,
         )
+
+    # --- clocks ----------------------------------------------------------------------------------
+
+    def own_clock(self) -> None:
+        """Give the server a clock of its own, from its next start on; raises `Unavailable`."""
+        self.clock = Clock(self.household.folder(f"{self.name}-clock", open=True) / "shift")
+
+    def now(self) -> float:
+        """The server's wall clock, in seconds since 1970, as it says itself."""
+        raise NotImplementedError
 
     def _launch(self) -> None:
         """Start the server's process and wait until it answers."""
         log = self._log("server")
-        self._server = self._spawn(self._argv(), log)
+        self._server = self._spawn(
+            self._argv(), log, self.clock.environment() if self.clock else {}
+        )
         server = self._server
         if not wait_until(lambda: server.exited.is_set() or self.answers(), START_S):
             self.kill()

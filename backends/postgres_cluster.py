@@ -65,6 +65,8 @@ class PostgresCluster(PostgresRuns, Cluster):
             PostgresServer(self.household, self._found, name=f"n{number}")
             for number in range(1, self.size + 1)
         ]
+        for node in self.nodes if self.clocks else ():
+            node.own_clock()
         first, *others = self.nodes
         first.make()
         first.launch()

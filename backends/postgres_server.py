@@ -184,6 +184,11 @@ class PostgresServer(LocalServer):
         within(0.5, look)
         return told[0] if told else "unknown"
 
+    def now(self) -> float:
+        """The server's wall clock, in seconds since 1970."""
+        ((seconds,),) = self.ask("SELECT extract(epoch FROM clock_timestamp())::float8")
+        return float(seconds)
+
     # --- replication -----------------------------------------------------------------------------
 
     def set(self, name: str, value: str) -> None:

@@ -85,6 +85,8 @@ class ValkeyCluster(Cluster):
         options = (*DURABLE, *_REPLICATION) if self.replicated else VOLATILE
         node = ValkeyServer(self.household, self._found, name=name, options=options)
         node.make()
+        if self.clocks:
+            node.own_clock()
         self.links.node(name, node.port)
         node.launch()
         return node

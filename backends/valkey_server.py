@@ -82,6 +82,12 @@ class ValkeyServer(LocalServer):
             found: dict[str, Any] = server.info(section)
             return found
 
+    def now(self) -> float:
+        """The server's wall clock, in seconds since 1970."""
+        with self.admin(timeout_s=0.5) as server:
+            seconds, micros = server.time()
+            return float(seconds + micros / 1e6)
+
     # --- replication -----------------------------------------------------------------------------
 
     def role(self) -> str:

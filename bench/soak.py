@@ -3,8 +3,7 @@
 Not one false alarm is allowed: a safe strategy is never violated, and at most one run in twenty of
 a cell is unknown. An unsafe one is violated with the anomaly that it declares in 19 of 20 seeds.
 What was done is kept in `soak-state/`, so that an interrupted soak goes on where it was (`--fresh`
-begins again). Exit 1 where a cell did not keep to that. `--schedules N` adds runs under faults
-drawn at random (bench/schedules.py).
+begins again). Exit 1 where a cell did not keep to that.
 """
 
 import argparse

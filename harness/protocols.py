@@ -380,6 +380,17 @@ class Lag(Cluster, Protocol):
         """How many bytes of the log it has still to apply."""
 
 
+@runtime_checkable
+class SkewClock(Protocol):
+    """A server (a node) whose wall clock can be moved, where it was given one of its own."""
+
+    clock: Any
+    """What moves it: `clock.shift(seconds)`; None where it has the machine's clock."""
+
+    def now(self) -> float:
+        """Its wall clock, in seconds since 1970, as it says itself."""
+
+
 Interruption = Literal["terminate", "cancel", "cancel-waits"]
 """Sessions are ended; or their statements are cancelled; or only their waits for a standby are."""
 

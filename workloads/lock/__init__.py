@@ -53,6 +53,7 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         "redlock": f"{_HERE}.redlock:Redlock",
         "redlock-paused-holder": f"{_HERE}.redlock:RedlockPausedHolder",
         "redlock-forgetful-servers": f"{_HERE}.redlock:RedlockForgetfulServers",
+        "redlock-jumping-clocks": f"{_HERE}.redlock:RedlockJumpingClocks",
         "guarded-without-fencing": f"{_HERE}.valkey_postgres:WithoutFencing",
         "guarded-with-fencing": f"{_HERE}.valkey_postgres:WithFencing",
         "guarded-fencing-the-write-only": f"{_HERE}.valkey_postgres:FencingTheWriteOnly",

@@ -45,6 +45,7 @@ class Set(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     strategies: ClassVar[Mapping[str, str]] = {
         "insert": f"{_HERE}.postgres:Insert",
         "conflict-swallowed": f"{_HERE}.postgres:ConflictSwallowed",
+        "asynchronous-commit": f"{_HERE}.postgres:AsynchronousCommit",
         "async-failover": f"{_HERE}.postgres_replicas:AsyncFailover",
         "sync-failover": f"{_HERE}.postgres_replicas:SyncFailover",
         "split-brain": f"{_HERE}.postgres_replicas:SplitBrain",
@@ -55,6 +56,7 @@ class Set(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         "wait-here": f"{_HERE}.valkey_replicas:WaitHere",
         "wait-for-the-wrong-one": f"{_HERE}.valkey_replicas:WaitForTheWrongOne",
         "sadd": f"{_HERE}.valkey:Sadd",
+        "sadd-without-file": f"{_HERE}.valkey:SaddWithoutFile",
         "members-then-set": f"{_HERE}.valkey:MembersThenSet",
     }
 

@@ -39,6 +39,24 @@ class Insert:
         return [value for (value,) in rows]
 
 
+class AsynchronousCommit(Insert):
+    """D14: synchronous_commit off: a commit is acknowledged before its log is written.
+
+    Killed, the server loses the commits of the last fractions of a second. Mend it with
+    synchronous_commit on (`insert`).
+    """
+
+    expect = "unsafe"
+    anomaly = "lost-element"
+    faults = ("kill",)
+
+    def open(self, ctx: Context) -> None:
+        """Keep the connection."""
+        super().open(ctx)
+        self.postgres.execute("SET synchronous_commit = off")
+        self.postgres.commit()
+
+
 class ConflictSwallowed:
     """A04: all elements in one row at repeatable read; an error is logged, and the user told "done".
 
