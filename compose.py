@@ -67,14 +67,18 @@ class Servers:
         self.stop()
 
     def get(
-        self, name: str, version: str | None, topology: str | None, *, clocks: bool = False
+        self,
+        name: str,
+        version: str | None,
+        topology: str | None,
+        *,
+        gear: frozenset[str] = frozenset(),
     ) -> Backend:
-        """A server of ours that answers; with `clocks` it has a clock of its own."""
-        key = (name, version or "", topology or "", str(clocks))
+        """A server of ours that answers; `gear` is what it has of its own: a clock, a disk."""
+        key = (name, version or "", topology or "", *sorted(gear))
         if key not in self._started:
             backend = _maker(name, topology)(self.household, version=version, topology=topology)
-            if clocks:
-                _give_clocks(backend)
+            _equip(backend, gear)
             try:
                 backend.start()
             except BaseException:
@@ -247,8 +251,8 @@ def _backends(spec: Spec, wish: Wish, servers: Servers, view: View) -> dict[str,
             backends[name].start()
             continue
         wanted = version_ if name == asked else None
-        clocks = name in _clocked(spec)
-        backends[name] = servers.get(name, wanted, spec.topologies.get(name), clocks=clocks)
+        topology = spec.topologies.get(name)
+        backends[name] = servers.get(name, wanted, topology, gear=_gear(spec, name))
     unused = set(addresses) - set(backends)
     if unused:
         raise UsageError(
@@ -257,20 +261,24 @@ def _backends(spec: Spec, wish: Wish, servers: Servers, view: View) -> dict[str,
     return backends
 
 
-def _clocked(spec: Spec) -> set[str]:
-    """The backends that a clock fault strikes."""
-    return {
-        backend_of(fault) or spec.needs[0]
+def _gear(spec: Spec, name: str) -> frozenset[str]:
+    """What the faults that strike a backend need it to have of its own."""
+    return frozenset(
+        gear
         for fault in spec.faults
-        if any(kind.startswith("clock") for kind in kinds_of(fault))
-    }
+        if (backend_of(fault) or spec.needs[0]) == name
+        for kind in kinds_of(fault)
+        if (gear := getattr(find("faults", kind), "gear", None))
+    )
 
 
-def _give_clocks(backend: Any) -> None:
-    """Have the backend start its servers with clocks of their own."""
-    if not hasattr(backend, "own_clock"):
-        raise UsageError(f"a clock fault cannot strike {backend.name}: its clock is not its own")
-    backend.own_clock()
+def _equip(backend: Any, gear: frozenset[str]) -> None:
+    """Have the backend start its servers with gear of their own."""
+    for each in sorted(gear):
+        give = getattr(backend, f"own_{each}", None)
+        if give is None:
+            raise UsageError(f"{backend.name} cannot have a {each} of its own")
+        give()
 
 
 def _maker(name: str, topology: str | None) -> Callable[..., Backend]:

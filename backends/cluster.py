@@ -41,12 +41,26 @@ class Cluster:
         """The clients' door to the primary."""
         self.clocks = False
         """Whether every node has a clock of its own."""
+        self.disks = False
+        """Whether every node has a disk of its own."""
         self.leader: Any = None
         """The node that new clients of the primary are led to."""
 
     def own_clock(self) -> None:
         """Give every node a clock of its own when it is made; raises `Unavailable`."""
         self.clocks = True
+
+    def own_disk(self) -> None:
+        """Give every node a disk of its own when it is made; raises `Unavailable`."""
+        self.disks = True
+
+    def equip(self, node: Any) -> Any:
+        """The node with a clock and a disk of its own, where those were asked for."""
+        if self.clocks:
+            node.own_clock()
+        if self.disks:
+            node.own_disk()
+        return node
 
     # --- for the subclass ------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from ..harness.errors import Broken
 from ..harness.household import Household, Spawned, passable
 from ..harness.processes import kill_all, living, pause_tree, resume, send, tree
 from .clocks import Clock
+from .disks import Disk
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 START_S = 30.0
@@ -105,6 +106,8 @@ class LocalServer:
         self.folder: Path | None = None
         self.clock: Clock | None = None
         """A clock of its own; None is the machine's."""
+        self.disk: Disk | None = None
+        """A disk of its own; None is the machine's."""
         self._server: Spawned | None = None
         self._paused: list[psutil.Process] = []
 
@@ -144,7 +147,20 @@ class LocalServer:
             group=group,
         )
 
-    # --- clocks ----------------------------------------------------------------------------------
+    # --- gear of its own -------------------------------------------------------------------------
+
+    def own_disk(self) -> None:
+        """Give the server a disk of its own, before it is made; raises `Unavailable`."""
+        self.disk = Disk(self.household, self.name)
+
+    def lose_power(self) -> bool:
+        """Cut the power: un-synced writes are lost, no process is left; whether it was seen."""
+        if self.disk is None:
+            raise Broken(f"{self.name} has no disk of its own")
+        cut = self.disk.lose_power()
+        self.kill()
+        self.disk.come_back()
+        return cut
 
     def own_clock(self) -> None:
         """Give the server a clock of its own, from its next start on; raises `Unavailable`."""
@@ -233,7 +249,15 @@ class LocalServer:
             self.kill()
         kill_all(living(members))
 
+    @property
+    def storage(self) -> Path:
+        """Where its data lie: its private folder, or its own disk."""
+        return self.disk.mount if self.disk else self._place()
+
     def _move_out(self) -> None:
+        if self.disk is not None:
+            self.disk.remove()
+            self.disk = None
         if self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -62,11 +62,9 @@ class PostgresCluster(PostgresRuns, Cluster):
         """Make the primary, copy it, and wait until every standby streams."""
         self.links.start()
         self.nodes = [
-            PostgresServer(self.household, self._found, name=f"n{number}")
+            self.equip(PostgresServer(self.household, self._found, name=f"n{number}"))
             for number in range(1, self.size + 1)
         ]
-        for node in self.nodes if self.clocks else ():
-            node.own_clock()
         first, *others = self.nodes
         first.make()
         first.launch()

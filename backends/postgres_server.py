@@ -125,7 +125,7 @@ class PostgresServer(LocalServer):
     @property
     def data(self) -> Path:
         """Its data folder."""
-        return self._place() / "data"
+        return self.storage / "data"
 
     def program(self, name: str) -> Path:
         """One of the version's programs."""

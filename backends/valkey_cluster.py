@@ -84,9 +84,7 @@ class ValkeyCluster(Cluster):
     def _make(self, name: str) -> ValkeyServer:
         options = (*DURABLE, *_REPLICATION) if self.replicated else VOLATILE
         node = ValkeyServer(self.household, self._found, name=name, options=options)
-        node.make()
-        if self.clocks:
-            node.own_clock()
+        self.equip(node).make()
         self.links.node(name, node.port)
         node.launch()
         return node

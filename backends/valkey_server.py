@@ -12,6 +12,7 @@ from ..harness.household import Household
 from .local import Found, LocalServer, readable, within
 
 DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
+EVERY_SECOND = ("--appendonly", "yes", "--appendfsync", "everysec")
 VOLATILE = ("--appendonly", "no")
 
 
@@ -52,7 +53,7 @@ class ValkeyServer(LocalServer):
     def _argv(self) -> list[str]:
         program = readable(self._found.where.parent) / self._found.where.name
         fixed = ["--bind", "127.0.0.1", "--save", "", "--daemonize", "no"]
-        where = ["--port", str(self.port), "--dir", str(self._place())]
+        where = ["--port", str(self.port), "--dir", str(self.storage)]
         return [str(program), *where, *fixed, *self._options]
 
     # --- questions -------------------------------------------------------------------------------

@@ -391,6 +391,17 @@ class SkewClock(Protocol):
         """Its wall clock, in seconds since 1970, as it says itself."""
 
 
+@runtime_checkable
+class PowerLoss(Protocol):
+    """A server (a node) whose power can be cut, where it was given a disk of its own."""
+
+    disk: Any
+    """Its own disk; None where it has the machine's."""
+
+    def lose_power(self) -> bool:
+        """Lose what was not synced, and every process; whether the disk took no write any more."""
+
+
 Interruption = Literal["terminate", "cancel", "cancel-waits"]
 """Sessions are ended; or their statements are cancelled; or only their waits for a standby are."""
 

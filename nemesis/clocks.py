@@ -18,6 +18,8 @@ class ClockJump:
     """`clock`: the clock of one node jumps by 5 or 60 s, ahead or back, and later returns."""
 
     name: ClassVar[str] = "clock"
+    gear: ClassVar[str] = "clock"
+    """What the servers must have of their own."""
     which: ClassVar[Which] = "one"
     jumps: ClassVar[Sequence[float]] = JUMPS_S
 

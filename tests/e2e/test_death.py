@@ -11,6 +11,8 @@ import time
 import psutil
 import pytest
 
+from dokkaebi.backends import disks
+
 MOMENTS = int(os.environ.get("DOKKAEBI_DEATHS", "4"))
 STRUCK = (
     ("counter/for-update", "pause"),
@@ -23,8 +25,10 @@ STRUCK = (
     ("set/async-replication", "pause-primary"),
     ("long-fork/primary-only", "slow"),
     ("lock/session-advisory-lock", "terminate"),
+    ("lock/redlock-jumping-clocks", "clock-majority"),
+    *([("set/sadd-synced", "power-loss")] if disks.can() else []),
 )
-"""A kind of fault each; all of them with DOKKAEBI_DEATHS=10."""
+"""A kind of fault each; all of them with DOKKAEBI_DEATHS=12."""
 
 
 def ours(state):
@@ -53,6 +57,7 @@ def until_it_works(harness, folder):
 @pytest.mark.parametrize("moment", range(MOMENTS))
 def test_kill_9_of_the_harness_leaves_nothing_and_loses_nothing(tmp_path, moment):
     rng = random.Random(moment)
+    mounts = psutil.disk_partitions(all=True)
     state = tmp_path / "state"
     env = {**os.environ, "DOKKAEBI_STATE_DIR": str(state)}
     strategy, faults = STRUCK[moment % len(STRUCK)]
@@ -68,6 +73,9 @@ def test_kill_9_of_the_harness_leaves_nothing_and_loses_nothing(tmp_path, moment
     os.kill(harness.pid, signal.SIGKILL)
     harness.wait()
     deadline = time.monotonic() + 5
+    while psutil.disk_partitions(all=True) != mounts and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert psutil.disk_partitions(all=True) == mounts
     while (left := [pid for pid in before if psutil.pid_exists(pid)]) and (
         time.monotonic() < deadline
     ):

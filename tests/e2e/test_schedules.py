@@ -49,6 +49,18 @@ def drawn(seed, servers):
     return target, f"{backend}:{topology}" if topology else backend, faults, rng.uniform(0.2, 1.5)
 
 
+def workers():
+    """The worker processes that live."""
+    found = set()
+    for process in psutil.Process().children(recursive=True):
+        try:
+            if "dokkaebi.harness.worker" in process.cmdline():
+                found.add(process.pid)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
 @pytest.mark.parametrize("seed", range(SCHEDULES))
 def test_a_run_under_random_faults_ends_with_a_verdict_and_leaves_nothing(tmp_path, servers, seed):
     target, on, faults, seconds = drawn(seed, servers)
@@ -63,7 +75,7 @@ def test_a_run_under_random_faults_ends_with_a_verdict_and_leaves_nothing(tmp_pa
         seed=seed,
     )
     told = f"{target} on {on}, {faults} of {seconds:.2f} s"
-    before = {process.pid for process in psutil.Process().children(recursive=True)}
+    before = workers()
     finished = run(wish, servers=servers, out=tmp_path, view=Silent())
     assert finished.result.verdict.verdict in ("holds", "violated", "unknown"), told
     folder = finished.result.folder
@@ -74,10 +86,5 @@ def test_a_run_under_random_faults_ends_with_a_verdict_and_leaves_nothing(tmp_pa
     backend, _, topology = on.partition(":")
     server = servers.get(backend, None, topology or None)
     assert server.answers(), told
-    after = {
-        process.pid
-        for process in psutil.Process().children(recursive=True)
-        if process.pid not in before and "dokkaebi.harness.worker" in process.cmdline()
-    }
-    assert not after, told
+    assert not workers() - before, told
     assert not [p for p in server.processes() if p.status() == psutil.STATUS_STOPPED], told

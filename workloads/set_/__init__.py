@@ -46,6 +46,7 @@ class Set(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         "insert": f"{_HERE}.postgres:Insert",
         "conflict-swallowed": f"{_HERE}.postgres:ConflictSwallowed",
         "asynchronous-commit": f"{_HERE}.postgres:AsynchronousCommit",
+        "insert-synced": f"{_HERE}.postgres:InsertSynced",
         "async-failover": f"{_HERE}.postgres_replicas:AsyncFailover",
         "sync-failover": f"{_HERE}.postgres_replicas:SyncFailover",
         "split-brain": f"{_HERE}.postgres_replicas:SplitBrain",
@@ -57,6 +58,8 @@ class Set(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         "wait-for-the-wrong-one": f"{_HERE}.valkey_replicas:WaitForTheWrongOne",
         "sadd": f"{_HERE}.valkey:Sadd",
         "sadd-without-file": f"{_HERE}.valkey:SaddWithoutFile",
+        "sadd-synced": f"{_HERE}.valkey:SaddSynced",
+        "sadd-every-second": f"{_HERE}.valkey:SaddEverySecond",
         "members-then-set": f"{_HERE}.valkey:MembersThenSet",
     }
 

@@ -13,7 +13,7 @@ class Insert:
     """D15: one row per element, acknowledged after its commit is on disk."""
 
     workload = "set"
-    needs = ("postgres",)
+    needs: tuple[str, ...] = ("postgres",)
     expect = "safe"
     faults: tuple[str, ...] = ("none", "kill", "pause", "kill-client")
     postgres: Connection[Any]
@@ -55,6 +55,13 @@ class AsynchronousCommit(Insert):
         super().open(ctx)
         self.postgres.execute("SET synchronous_commit = off")
         self.postgres.commit()
+
+
+class InsertSynced(Insert):
+    """D15: on a server that syncs its log at every commit; what it acknowledged survives all."""
+
+    needs = ("postgres:durable",)
+    faults = ("kill", "power-loss")
 
 
 class ConflictSwallowed:

@@ -45,6 +45,25 @@ class SaddWithoutFile(Sadd):
     faults = ("kill",)
 
 
+class SaddSynced(Sadd):
+    """The append-only file is synced at every write: what was acknowledged survives a power loss."""
+
+    faults = ("power-loss",)
+
+
+class SaddEverySecond(Sadd):
+    """D18: the append-only file is synced once a second.
+
+    A killed server keeps what it acknowledged, because the kernel has it; a power loss takes the
+    last second. Mend it with `appendfsync always` (`sadd-synced`).
+    """
+
+    needs = ("valkey:everysec",)
+    expect = "unsafe"
+    anomaly = "lost-element"
+    faults = ("power-loss",)
+
+
 class MembersThenSet:
     """The set as one JSON text: GET, add in Python, SET.
 
