@@ -25,14 +25,14 @@ DEFINITE: Mapping[int, str] = {
     3: "the request was refused as it stands",
     5: "there is no such lease",
     7: "not permitted",
-    8: "the store is full, or too much was asked at once: refused",
     9: "the precondition does not hold",
     11: "that revision is gone, or not there yet",
     12: "the server does not know this request",
     16: "not authenticated",
 }
 """gRPC status code -> why nothing was done. Unavailable (14) and Unknown (2) are also what a
-proposal is answered that was on its way when its leader was lost."""
+proposal is answered that was on its way when its leader was lost, and ResourceExhausted (8) what
+the put is answered that filled the store: it was done."""
 
 OPEN_S = 1.0
 """How long a member may take to say that it has a leader."""

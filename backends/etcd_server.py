@@ -115,8 +115,20 @@ class EtcdServer(LocalServer):
         return answer
 
     def answers(self) -> bool:
-        """Whether the process answers within half a second; it may lack a leader."""
-        return within(0.5, self.status)
+        """Whether the process answers its peers within half a second.
+
+        It does not listen to clients before it has heard of a leader.
+        """
+
+        def version() -> None:
+            line = http.client.HTTPConnection("127.0.0.1", self.peer_port, timeout=0.5)
+            try:
+                line.request("GET", "/version")
+                line.getresponse().read()
+            finally:
+                line.close()
+
+        return within(0.5, version)
 
     def status(self) -> Mapping[str, Any]:
         """What it says of itself, by its own knowledge alone."""

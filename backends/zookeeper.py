@@ -7,7 +7,7 @@ on, instead, the door by which the one who hears it reaches the one who said it.
 
 from __future__ import annotations
 
-import time
+import logging
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar
@@ -24,6 +24,11 @@ SIZE = 3
 LAST_CLIENT_S = 5.0
 NEW_LEADER_S = 1.0
 """A follower may be sooner at a new leader's door than the leader."""
+
+
+_log = logging.getLogger(__name__)
+_log.addHandler(logging.NullHandler())
+_log.propagate = False  # what kazoo would say there is said by our own errors
 
 
 class ZooKeeper(Cluster):
@@ -154,7 +159,7 @@ class ZooKeeper(Cluster):
     def terminate_sessions(self) -> None:
         """End every client's connection, and wait until their sessions have run out."""
         self.links.callers(CLIENTS, end=True)
-        time.sleep(2 * SESSION_S)
+        wait_until(lambda: self.sessions() == 0, 3 * SESSION_S, every_s=0.05)
 
     def settings(self) -> dict[str, str]:
         """What decides about sessions, as the leader says it."""
@@ -169,7 +174,7 @@ class _Admin:
     def __init__(self, port: int) -> None:
         from kazoo.client import KazooClient
 
-        self._client = KazooClient(hosts=f"127.0.0.1:{port}", timeout=10.0)
+        self._client = KazooClient(hosts=f"127.0.0.1:{port}", timeout=10.0, logger=_log)
 
     def __enter__(self) -> Any:
         self._client.start(timeout=10.0)

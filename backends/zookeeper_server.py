@@ -41,6 +41,9 @@ _JAVA = (
     # A SIGKILL loses nothing that was written, synced or not.
     "-Dzookeeper.forceSync=no",
     "-Djava.net.preferIPv4Stack=true",
+    # Who looks for a leader says so again and again, not ever more seldom.
+    "-Dzookeeper.fastleader.minNotificationInterval=100",
+    "-Dzookeeper.fastleader.maxNotificationInterval=400",
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     # Our own questions are not news.
     "-Dorg.slf4j.simpleLogger.log.org.apache.zookeeper.server.NIOServerCnxn=warn",

@@ -28,7 +28,8 @@ class EtcdGuarded:
     expect = "safe"
     anomaly: str | None = None
     faults = ("pause-client",)
-    lasts = 2.0 * TTL_S
+    lasts = 1.6 * TTL_S
+    """Longer than a lease, and not so long that what waited for the lock before is past its deadline."""
     etcd: Any
     point: Any
     rng: random.Random
