@@ -38,7 +38,7 @@ from .results.meter import Meter
 from .results.report import write_report
 from .results.store import load_history, lock_run, new_run, run_meta, save_history, save_result
 
-DRIVERS = ("psycopg", "redis", "msgspec", "numpy")
+DRIVERS = ("psycopg", "redis", "kazoo", "msgspec", "numpy")
 
 
 class Servers:
