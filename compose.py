@@ -47,7 +47,7 @@ from .results.store import (
     save_result,
 )
 
-DRIVERS = ("psycopg", "redis", "msgspec", "numpy")
+DRIVERS = ("psycopg", "redis", "kazoo", "msgspec", "numpy")
 
 
 class Servers:

@@ -147,8 +147,9 @@ class Cluster:
 
     def restart(self) -> None:
         """Start every node that is down, and wait until the cluster is ready."""
-        for node in self._down():
-            node.restart()
+        down = list(self._down())
+        with ThreadPoolExecutor(max(1, len(down))) as pool:
+            list(pool.map(lambda node: node.restart(), down))
         self.await_ready()
 
     def pause(self) -> list[psutil.Process]:

@@ -45,6 +45,7 @@ class Append(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         "rows-by-parent-lock": f"{_HERE}.postgres:RowsByParentLock",
         "begin-immediate": f"{_HERE}.sqlite:BeginImmediate",
         "implicit-begin": f"{_HERE}.sqlite:ImplicitBegin",
+        "etcd-revisions": f"{_HERE}.etcd:Revisions",
         "script": f"{_HERE}.valkey:Script",
         "watch-multi": f"{_HERE}.valkey:WatchMulti",
         "get-then-set": f"{_HERE}.valkey:GetThenSet",

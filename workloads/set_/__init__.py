@@ -56,6 +56,8 @@ class Set(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         "wait-elsewhere": f"{_HERE}.valkey_replicas:WaitElsewhere",
         "wait-here": f"{_HERE}.valkey_replicas:WaitHere",
         "wait-for-the-wrong-one": f"{_HERE}.valkey_replicas:WaitForTheWrongOne",
+        "etcd-guarded": f"{_HERE}.etcd:EtcdGuarded",
+        "etcd-guarded-by-client": f"{_HERE}.etcd:EtcdGuardedByClient",
         "sadd": f"{_HERE}.valkey:Sadd",
         "sadd-without-file": f"{_HERE}.valkey:SaddWithoutFile",
         "sadd-synced": f"{_HERE}.valkey:SaddSynced",
