@@ -230,7 +230,12 @@ def _per_command(table: dict[str, Any]) -> dict[str, Any]:
 @click.option("--time", type=Duration(), default="10s", show_default=True)
 @click.option("--keys", type=click.IntRange(1), help="How many keys.")
 @click.option("--seed", type=int, default=None, help="What is asked, and when faults are due.")
-@click.option("--provider", type=click.Choice(["local"]), default="local")
+@click.option(
+    "--provider",
+    type=click.Choice(["local", "netns"]),
+    default="local",
+    help="How nodes of clusters are linked: by proxies, or in network namespaces (root).",
+)
 @click.option("--dsn", multiple=True, metavar="URL", help="A server that already exists.")
 @click.option("--op-timeout", type=Duration(), default="5s", show_default=True)
 @click.option("--param", "params", multiple=True, metavar="NAME=VALUE")

@@ -47,6 +47,7 @@ from .results.store import (
     save_result,
 )
 
+LOCAL = "local"
 DRIVERS = ("psycopg", "redis", "msgspec", "numpy")
 
 
@@ -59,6 +60,7 @@ class Servers:
     def __init__(self, household: Household) -> None:
         self.household = household
         self._started: dict[tuple[str, ...], Backend] = {}
+        """By name, version, topology and provider."""
 
     def __enter__(self) -> Self:
         return self
@@ -66,11 +68,15 @@ class Servers:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def get(self, name: str, version: str | None, topology: str | None) -> Backend:
+    def get(
+        self, name: str, version: str | None, topology: str | None, provider: str = LOCAL
+    ) -> Backend:
         """A server of ours that answers."""
-        key = (name, version or "", topology or "")
+        key = (name, version or "", topology or "", provider)
         if key not in self._started:
-            backend = _maker(name, topology)(self.household, version=version, topology=topology)
+            make = _maker(name, topology)
+            how = {} if provider == LOCAL else {"provider": provider}
+            backend = make(self.household, version=version, topology=topology, **how)
             try:
                 backend.start()
             except BaseException:
@@ -236,6 +242,7 @@ def _backends(spec: Spec, wish: Wish, servers: Servers, view: View) -> dict[str,
     """A ready server for each need: of ours, or the one at the given address."""
     asked, version_, _ = backend_parts(spec.backend) if spec.backend else ("", None, None)
     addresses = _addresses(wish.dsn, servers.household)
+    provided = _provided(spec, addresses)
     backends: dict[str, Backend] = {}
     for name in dict.fromkeys(spec.needs):
         if name in addresses:
@@ -243,13 +250,31 @@ def _backends(spec: Spec, wish: Wish, servers: Servers, view: View) -> dict[str,
             backends[name].start()
             continue
         wanted = version_ if name == asked else None
-        backends[name] = servers.get(name, wanted, spec.topologies.get(name))
+        provider = spec.provider if name in provided else LOCAL
+        backends[name] = servers.get(name, wanted, spec.topologies.get(name), provider)
     unused = set(addresses) - set(backends)
     if unused:
         raise UsageError(
             f"--dsn for {', '.join(unused)}, but the strategy needs {', '.join(spec.needs)}"
         )
     return backends
+
+
+def _provided(spec: Spec, without: Mapping[str, Backend]) -> list[str]:
+    """The needs that live on the provider's network; `UsageError` where none of them does."""
+    ours = [name for name in spec.needs if name not in without]
+    makers = {name: _maker(name, spec.topologies.get(name)) for name in ours}
+    found = [n for n in ours if spec.provider in getattr(makers[n], "providers", (LOCAL,))]
+    if not found and spec.provider != LOCAL:
+        topologies = {n: ", ".join(getattr(find("backends", n), "clusters", {})) for n in ours}
+        told = "; ".join(
+            f"those of {name} are {each or 'none'}" for name, each in topologies.items()
+        )
+        raise UsageError(
+            f"--provider {spec.provider} links the nodes of clusters, and this strategy runs on "
+            f"none that can live there (topologies: {told or 'only --dsn was given'})"
+        )
+    return found
 
 
 def _maker(name: str, topology: str | None) -> Callable[..., Backend]:
@@ -319,7 +344,16 @@ def diagnose() -> list[dict[str, Any]]:
         found = backend.available()
         detail = ", ".join(f"{one.version} ({one.source})" for one in found) or backend.missing()
         lines.append({"what": name, "found": bool(found), "detail": detail})
-    return lines
+    return [*lines, _partitions_by_namespaces()]
+
+
+def _partitions_by_namespaces() -> dict[str, Any]:
+    """Whether nodes can have network namespaces of their own."""
+    from .backends import netns
+
+    lacking = netns.missing()
+    detail = lacking or "network namespaces and nftables: partitions with --provider netns"
+    return {"what": "netns", "found": lacking is None, "detail": detail}
 
 
 def _environment(spec: Spec, settings: dict[str, dict[str, str]]) -> dict[str, Any]:

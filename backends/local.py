@@ -21,6 +21,7 @@ import psutil
 from ..harness.errors import Broken
 from ..harness.household import Household, Spawned, passable
 from ..harness.processes import kill_all, living, pause_tree, resume, send, tree
+from .network import Site
 
 START_S = 30.0
 STOP_S = 10.0
@@ -96,8 +97,9 @@ class LocalServer:
     name: str
     version: str
 
-    def __init__(self, household: Household) -> None:
+    def __init__(self, household: Household, *, site: Site | None = None) -> None:
         self.household = household
+        self.site = site or Site()
         self.port = 0
         self.folder: Path | None = None
         self._server: Spawned | None = None
@@ -128,11 +130,12 @@ class LocalServer:
             raise Broken(f"{Path(argv[0]).name} {how}: {tail(log)}")
 
     def _spawn(self, argv: Sequence[str | Path], log: Path) -> Spawned:
-        user, group = self.household.user or (None, None)
+        words, user = [str(word) for word in argv], self.household.user
         environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
-        return self.household.spawn(
-            [str(word) for word in argv], log=log, env=environment, user=user, group=group
-        )
+        if self.site.enter:  # as ourselves; on the other side it becomes the user
+            return self.household.spawn(self.site.command(words, user), log=log, env=environment)
+        uid, gid = user or (None, None)
+        return self.household.spawn(words, log=log, env=environment, user=uid, group=gid)
 
     def _launch(self) -> None:
         """Start the server's process and wait until it answers."""

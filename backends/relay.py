@@ -169,7 +169,7 @@ class Caller(Side):
         other = Side(self.relay, receiver, sender)
         other.other = self
         try:
-            await loop.create_connection(lambda: other, "127.0.0.1", self.relay.ports[receiver])
+            await loop.create_connection(lambda: other, *self.relay.nodes[receiver])
         except OSError:
             if self.transport is not None:
                 self.transport.abort()  # nobody listens there: refused, and that is said at once
@@ -185,7 +185,8 @@ class Relay:
     """All doors and connections, and what is cut."""
 
     def __init__(self) -> None:
-        self.ports: dict[str, int] = {}
+        self.nodes: dict[str, tuple[str, int]] = {}
+        """Where they listen."""
         self.doors: dict[int, Door] = {}
         self.sides: set[Side] = set()
         self.unheard: list[Side] = []
@@ -229,7 +230,7 @@ class Relay:
 
     def _node(self, order: dict[str, Any]) -> dict[str, Any]:
         """Where a node listens."""
-        self.ports[order["name"]] = order["port"]
+        self.nodes[order["name"]] = (order["host"], order["port"])
         return {}
 
     def _lead(self, order: dict[str, Any]) -> dict[str, Any]:
