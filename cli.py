@@ -234,7 +234,7 @@ def _per_command(table: dict[str, Any]) -> dict[str, Any]:
     "--provider",
     type=click.Choice(["local", "netns"]),
     default="local",
-    help="How nodes of clusters are linked: by proxies, or in network namespaces (root).",
+    help="How nodes of clusters are linked: by proxies, or in network namespaces.",
 )
 @click.option("--dsn", multiple=True, metavar="URL", help="A server that already exists.")
 @click.option("--op-timeout", type=Duration(), default="5s", show_default=True)
@@ -244,12 +244,26 @@ def _per_command(table: dict[str, Any]) -> dict[str, Any]:
 @common
 def run(target: str | None, open_: bool, **options: Any) -> None:
     """Run one test: fire operations, break things, judge the history."""
+    if options["provider"] == "netns":
+        _become_capable()
     output = _output(options)
     finished = _run(_wish(target, options), output)
     _print(finished, output)
     if open_ and finished.result.folder is not None:
         click.launch(str(finished.result.folder / "report.html"))
     sys.exit(INTERRUPTED if finished.interrupted else finished.result.exit_code)
+
+
+def _become_capable() -> None:
+    """Go on in a user namespace, where a plain user may make network namespaces, if we may not."""
+    import os
+
+    from .backends import netns
+
+    if netns.missing() is None and not netns.capable():
+        again = [sys.executable, "-P", "-m", "dokkaebi", *sys.argv[1:]]
+        command = netns.as_somebody_capable(again)
+        os.execv(command[0], command)
 
 
 def _output(options: dict[str, Any]) -> Output:

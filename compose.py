@@ -352,7 +352,8 @@ def _partitions_by_namespaces() -> dict[str, Any]:
     from .backends import netns
 
     lacking = netns.missing()
-    detail = lacking or "network namespaces and nftables: partitions with --provider netns"
+    how = "" if netns.capable() else ", in a user namespace"
+    detail = lacking or f"network namespaces and nftables{how}: partitions with --provider netns"
     return {"what": "netns", "found": lacking is None, "detail": detail}
 
 

@@ -59,6 +59,7 @@ class Links:
         self._relay.wait(5.0)
         self._lines.close()
         self._relay = None
+        self._doors.clear()
 
     def site(self, name: str) -> Site:
         """On loopback, like everything else."""

@@ -9,11 +9,12 @@ can be led to another node.
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import itertools
 import random
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import msgspec
@@ -70,7 +71,7 @@ class Namespaces:
 
     def start(self) -> None:
         """Make the switch, and the veth by which we reach it."""
-        lacking = netns.missing()
+        lacking = netns.missing() or (None if netns.capable() else "it needs root")
         if lacking:
             raise Unavailable(f"--provider netns is not possible here: {lacking}")
         self._label = f"{self._household.base.name}-{next(_NUMBERS)}"
@@ -82,7 +83,7 @@ class Namespaces:
         self._doors.start()
 
     def _make_switch(self) -> None:
-        with _broken():
+        with _told_as_broken():
             switch = self._add("switch")
             netns.configure(
                 switch,
@@ -103,13 +104,14 @@ class Namespaces:
         """Remove the namespaces and all that is in them; safe to call twice."""
         self._doors.stop()
         if self._undo is not None:
-            with _broken():
+            with _told_as_broken():
                 netns.remove_namespaces(label=self._label)
             self._household.undone(self._undo)
             self._undo = None
         if self._claim is not None:
             self._claim.close()
             self._claim = None
+        self._hosts, self._ports = {CLIENTS: 1}, {}
 
     def _add(self, name: str) -> str:
         """A new namespace of ours."""
@@ -137,7 +139,7 @@ class Namespaces:
 
     def _settle(self, name: str) -> None:
         number = next(self._numbers)
-        with _broken():
+        with _told_as_broken():
             namespace = self._add(name)
             port = f"dk-{number}"
             netns.configure(
@@ -197,7 +199,7 @@ class Namespaces:
         if pairs:
             elements = ", ".join(f"{self._of(a)} . {self._of(b)}" for a, b in pairs)
             orders.append(f"add element bridge dokkaebi cut {{ {elements} }}")
-        with _broken():
+        with _told_as_broken():
             self._nft("\n".join(orders) + "\n")
         self._doors.cut(pairs)
 
@@ -218,7 +220,7 @@ class Namespaces:
 
     def dropped(self) -> dict[Pair, tuple[int, int]]:
         """Packets and bytes that were dropped in each cut direction."""
-        with _broken():
+        with _told_as_broken():
             told = msgspec.json.decode(self._nft("", "-j", "list", "set", "bridge", *_CUT))
         names = {self._of(name): name for name in self._hosts}
         found = {}
@@ -250,15 +252,13 @@ _NUMBERS = itertools.count(1)
 _CUT = ("dokkaebi", "cut")
 
 
-class _broken:  # noqa: N801 - reads as a word of the language, like contextlib's own
+@contextlib.contextmanager
+def _told_as_broken() -> Iterator[None]:
     """What the tools could not do becomes `Broken`, with their words."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, OSError) and not isinstance(error, TimeoutError):
-            raise Broken(f"the network: {error}") from error
+    try:
+        yield
+    except OSError as error:
+        raise Broken(f"the network: {error}") from error
 
 
 def _elements(told: Any) -> list[dict[str, Any]]:
@@ -291,7 +291,7 @@ def _claim_range() -> tuple[ipaddress.IPv4Network, socket.socket]:
 
 def _routes() -> list[ipaddress.IPv4Network]:
     """Where this machine has ways to, other than by default."""
-    with _broken():
+    with _told_as_broken():
         told = netns.run(["ip", "-4", "-j", "route", "show", "table", "all"])
     places = [route.get("dst", "default") for route in msgspec.json.decode(told or "[]")]
     return [ipaddress.IPv4Network(place) for place in places if place != "default"]

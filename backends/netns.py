@@ -19,7 +19,13 @@ FOLDER = Path("/run/netns")
 UPLINK = "dk-up"
 """In a switch: the port that leads to the harness."""
 
-PACKAGES = {"ip": "iproute2", "nft": "nftables", "nsenter": "util-linux", "setpriv": "util-linux"}
+PACKAGES = {
+    "ip": "iproute2",
+    "nft": "nftables",
+    "nsenter": "util-linux",
+    "setpriv": "util-linux",
+    "unshare": "util-linux",
+}
 """The programs that are needed, and the system packages that have them."""
 
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -27,11 +33,8 @@ _LABEL = re.compile(r"dokkaebi-[0-9a-f]{8}-\d+")
 _CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21}
 _LONGEST_S = 20.0
 
-AS_PLAIN_USER = (
-    "unshare --map-current-user --keep-caps --net --mount "
-    "sh -c 'mount -t tmpfs tmpfs /run && ip link set lo up && exec dokkaebi run ...'"
-)
-"""How a plain user gets the power where the kernel lets him make user namespaces."""
+_UNSHARE = ("unshare", "--map-current-user", "--keep-caps", "--net", "--mount")
+_SETTLE = 'mount -t tmpfs tmpfs /run && "$0" link set lo up && exec "$@"'
 
 
 def missing() -> str | None:
@@ -41,10 +44,41 @@ def missing() -> str | None:
     packages = {package for name, package in PACKAGES.items() if _found(name) is None}
     if packages:
         return f"install {' and '.join(sorted(packages))} (system packages)"
-    lacking = [name for name, bit in _CAPABILITIES.items() if not _effective() >> bit & 1]
-    if lacking:
-        return f"needs root ({' and '.join(lacking)}); without it: {AS_PLAIN_USER}"
+    if not powerful():
+        return (
+            f"needs root ({' and '.join(_CAPABILITIES)}), or a kernel that lets a plain user make "
+            "user namespaces, which this one does not"
+        )
     return None
+
+
+def powerful() -> bool:
+    """Whether we may make network namespaces, or become somebody who may."""
+    return capable() or attainable()
+
+
+def capable() -> bool:
+    """Whether we ourselves may make network namespaces."""
+    held = _effective()
+    return all(held >> bit & 1 for bit in _CAPABILITIES.values())
+
+
+def attainable() -> bool:
+    """Whether the kernel lets us into a user namespace in which we may."""
+    try:
+        run([*_UNSHARE, program("sh"), "-c", _SETTLE, program("ip"), program("true")])
+    except OSError:
+        return False
+    return True
+
+
+def as_somebody_capable(argv: Sequence[str]) -> list[str]:
+    """The command line that starts another one where we may make network namespaces.
+
+    It has our user's name and files, and no network but its own. The namespaces that it makes are
+    seen by nobody else, and end with it.
+    """
+    return [program(_UNSHARE[0]), *_UNSHARE[1:], program("sh"), "-c", _SETTLE, program("ip"), *argv]
 
 
 def _effective() -> int:
@@ -68,13 +102,13 @@ def program(name: str) -> str:
 
 def run(argv: Sequence[str], *, told: str = "") -> str:
     """Run one of the tools with `told` on its stdin; its output. Raises `OSError` with its words."""
-    done = subprocess.run(
-        [program(argv[0]), *argv[1:]],
-        input=told,
-        capture_output=True,
-        text=True,
-        timeout=_LONGEST_S,
-    )
+    command = [program(argv[0]), *argv[1:]]
+    try:
+        done = subprocess.run(
+            command, input=told, capture_output=True, text=True, timeout=_LONGEST_S
+        )
+    except subprocess.TimeoutExpired as error:
+        raise OSError(str(error)) from error
     if done.returncode != 0:
         raise OSError(f"{' '.join(argv)}: {done.stderr.strip() or done.returncode}")
     return done.stdout

@@ -4,26 +4,30 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 from types import SimpleNamespace
 from typing import get_args
 
 import pytest
 from wires import Wires
 
+import dokkaebi
 from dokkaebi import Broken
 from dokkaebi.backends import netns
 from dokkaebi.backends.links import Links
 from dokkaebi.backends.namespaces import RANGE, Namespaces
-from dokkaebi.backends.network import both_ways
+from dokkaebi.backends.network import Site, both_ways
 from dokkaebi.compose import Servers, run
 from dokkaebi.harness.choosing import Wish
 from dokkaebi.harness.heal import heal
-from dokkaebi.harness.household import Household
+from dokkaebi.harness.household import Household, passable
 from dokkaebi.harness.protocols import CLIENTS, Shape
 from dokkaebi.harness.spec import SECOND
 from dokkaebi.nemesis.partitions import grudge
@@ -199,8 +203,8 @@ def test_two_networks_have_ranges_of_their_own(namespaces, household):
 HARNESS = """
 import sys, time
 from dokkaebi.backends.valkey_cluster import ValkeyCluster
-from dokkaebi.backends.network import both_ways
-from dokkaebi.harness.household import Household
+from dokkaebi.backends.network import Site, both_ways
+from dokkaebi.harness.household import Household, passable
 household = Household()
 cluster = ValkeyCluster(household, topology="replicas", provider="netns")
 cluster.start()
@@ -265,6 +269,45 @@ def test_nothing_is_left_after_kill_9(reaper_too):
             assert (netns.FOLDER / stranger).exists()
         finally:
             netns.run(["ip", "netns", "del", stranger])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="it is root who can be somebody else")
+def test_a_plain_user_gets_there_by_a_user_namespace():
+    demand_power()
+    python = Path(sys.executable).resolve()
+    folder = Path(tempfile.mkdtemp(dir="/tmp", prefix="dokkaebi-plain-"))
+    nobody = Site(drop=netns.dropping()).command([], (65534, 65534))
+    try:
+        os.chown(folder, 65534, 65534)
+        if not passable(python.parent) or not passable(Path(dokkaebi.__file__).resolve().parent):
+            pytest.skip("a plain user cannot reach this Python, or this package")
+        environment = {
+            "HOME": str(folder),
+            "PATH": "/usr/bin:/bin",
+            "DOKKAEBI_STATE_DIR": f"{folder}/s",
+        }
+
+        def ask(*arguments):
+            return subprocess.run(
+                [*nobody, sys.executable, "-m", "dokkaebi", *arguments],
+                cwd=folder,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=120,
+            )
+
+        (power,) = [
+            one for one in json.loads(ask("doctor", "--json").stdout) if one["what"] == "netns"
+        ]
+        if not power["found"]:
+            pytest.skip(power["detail"])
+        assert "user namespace" in power["detail"]
+        said = ask("run", "set/async-failover", "--provider", "netns", "--time", "6s", "--json")
+        assert said.returncode == 1, said.stderr
+        assert json.loads(said.stdout)["anomalies"][0]["type"] == "lost-element"
+    finally:
+        shutil.rmtree(folder)
 
 
 # --- the same verdict at both depths -------------------------------------------------------------
