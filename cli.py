@@ -232,9 +232,9 @@ def _per_command(table: dict[str, Any]) -> dict[str, Any]:
 @click.option("--seed", type=int, default=None, help="What is asked, and when faults are due.")
 @click.option(
     "--provider",
-    type=click.Choice(["local", "netns"]),
+    type=click.Choice(["local", "netns", "docker"]),
     default="local",
-    help="How nodes of clusters are linked: by proxies, or in network namespaces.",
+    help="How nodes of clusters are linked: by proxies, in network namespaces, or in containers.",
 )
 @click.option("--dsn", multiple=True, metavar="URL", help="A server that already exists.")
 @click.option("--op-timeout", type=Duration(), default="5s", show_default=True)

@@ -344,17 +344,26 @@ def diagnose() -> list[dict[str, Any]]:
         found = backend.available()
         detail = ", ".join(f"{one.version} ({one.source})" for one in found) or backend.missing()
         lines.append({"what": name, "found": bool(found), "detail": detail})
-    return [*lines, _partitions_by_namespaces()]
+    return [*lines, *_providers()]
 
 
-def _partitions_by_namespaces() -> dict[str, Any]:
-    """Whether nodes can have network namespaces of their own."""
-    from .backends import netns
+def _providers() -> list[dict[str, Any]]:
+    """Where nodes of clusters can live besides loopback, so that packets between them can be lost."""
+    from .backends import containers, netns
 
-    lacking = netns.missing()
-    how = "" if netns.capable() else ", in a user namespace"
-    detail = lacking or f"network namespaces and nftables{how}: partitions with --provider netns"
-    return {"what": "netns", "found": lacking is None, "detail": detail}
+    by = "" if netns.capable() else ", in a user namespace"
+    powers = (
+        ("netns", netns.missing(), f"network namespaces and nftables{by}"),
+        ("docker", containers.missing(), "containers and nftables"),
+    )
+    return [
+        {
+            "what": name,
+            "found": lacking is None,
+            "detail": lacking or f"{how}: partitions with --provider {name}",
+        }
+        for name, lacking, how in powers
+    ]
 
 
 def _environment(spec: Spec, settings: dict[str, dict[str, str]]) -> dict[str, Any]:

@@ -17,13 +17,18 @@ import psutil
 from ..harness.errors import Broken
 from ..harness.household import Household
 from ..harness.protocols import CLIENTS, Held, NodeSpec, Pair, Shape
+from .containers import Containers
 from .links import Links
 from .namespaces import Namespaces
 from .network import LOOPBACK, Address, Network, both_ways
 
 READY_S = 30.0
 
-NETWORKS: Mapping[str, Callable[[Household], Network]] = {"local": Links, "netns": Namespaces}
+NETWORKS: Mapping[str, Callable[[Household], Network]] = {
+    "local": Links,
+    "netns": Namespaces,
+    "docker": Containers,
+}
 """What `--provider` chooses from."""
 
 

@@ -127,6 +127,12 @@ def dropping() -> tuple[str, ...]:
     return (program("setpriv"), "--reuid={user}", "--regid={group}", "--clear-groups", "--")
 
 
+def nft(namespace: Path, told: str, *arguments: str) -> str:
+    """Have nft do what it is told on its stdin, or what the arguments say, in a namespace."""
+    words = arguments or ("-f", "-")
+    return run(["nsenter", f"--net={namespace}", program("nft"), *words], told=told)
+
+
 def configure(namespace: str | None, lines: Sequence[str]) -> None:
     """Carry out `ip` commands, in a namespace or in our own."""
     where = ["-n", namespace] if namespace else []

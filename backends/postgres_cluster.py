@@ -36,7 +36,7 @@ SOON_S = 6.0
 class PostgresCluster(PostgresRuns, Cluster):
     """A primary and its standbys, all ours."""
 
-    providers: ClassVar[tuple[str, ...]] = ("local", "netns")
+    providers: ClassVar[tuple[str, ...]] = ("local", "netns", "docker")
 
     def __init__(
         self,

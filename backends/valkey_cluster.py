@@ -38,7 +38,7 @@ class ValkeyCluster(Cluster):
     """Valkey servers of ours that belong together."""
 
     name = "valkey"
-    providers: ClassVar[tuple[str, ...]] = ("local", "netns")
+    providers: ClassVar[tuple[str, ...]] = ("local", "netns", "docker")
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Both depths of links: what a partition cuts and what not, how fast, and that nothing is left."""
+"""All depths of links: what a partition cuts and what not, how fast, and that nothing is left."""
 
 import json
 import os
@@ -20,10 +20,11 @@ from wires import Wires
 
 import dokkaebi
 from dokkaebi import Broken
-from dokkaebi.backends import netns
-from dokkaebi.backends.links import Links
-from dokkaebi.backends.namespaces import RANGE, Namespaces
+from dokkaebi.backends import containers, netns
+from dokkaebi.backends.cluster import NETWORKS
+from dokkaebi.backends.docker_remains import daemon
 from dokkaebi.backends.network import Site, both_ways
+from dokkaebi.backends.packets import RANGE
 from dokkaebi.compose import Servers, run
 from dokkaebi.harness.choosing import Wish
 from dokkaebi.harness.heal import heal
@@ -37,20 +38,21 @@ NODES = ("n1", "n2", "n3", "n4", "n5")
 SOON_S = 0.3
 
 
-def demand_power():
-    """Skipped with what is missing, or with who we are; but on CI's root it is a failure."""
-    lacking = netns.missing()
-    if lacking and os.environ.get("CI") and os.geteuid() == 0:
+def demand(provider):
+    """Skipped with what is missing, or with who we are; but no nftables is a failure on CI's root."""
+    lacking = {"local": lambda: None, "netns": netns.missing, "docker": containers.missing}[
+        provider
+    ]()
+    if provider == "netns" and lacking and os.environ.get("CI") and os.geteuid() == 0:
         pytest.fail(lacking)
     if lacking:
         pytest.skip(lacking)
 
 
-@pytest.fixture(scope="module", params=[Links, Namespaces], ids=["proxies", "namespaces"])
+@pytest.fixture(scope="module", params=NETWORKS)
 def wires(request, household):
-    if request.param is Namespaces:
-        demand_power()
-    network = request.param(household)
+    demand(request.param)
+    network = NETWORKS[request.param](household)
     network.start()
     made = Wires(network, NODES, lambda _: household.free_port())
     yield made
@@ -58,11 +60,11 @@ def wires(request, household):
     network.stop()
 
 
-@pytest.fixture(scope="module")
-def namespaces(household):
-    """Three nodes in namespaces, connected."""
-    demand_power()
-    network = Namespaces(household)
+@pytest.fixture(scope="module", params=["netns", "docker"])
+def packets(request, household):
+    """Three nodes between which packets can be lost, connected."""
+    demand(request.param)
+    network = NETWORKS[request.param](household)
     network.start()
     made = Wires(network, NODES[:3], lambda _: household.free_port())
     yield made
@@ -125,12 +127,12 @@ def test_a_new_cut_replaces_the_last_one(wires):
 # --- packets that are lost -----------------------------------------------------------------------
 
 
-def test_what_was_dropped_is_counted_in_each_direction(namespaces):
-    network = namespaces.network
+def test_what_was_dropped_is_counted_in_each_direction(packets):
+    network = packets.network
     network.cut([("n1", "n2"), ("n3", "n1")])
     try:
         assert network.held().bytes == 0
-        namespaces.say(b"<counted>")
+        packets.say(b"<counted>")
         time.sleep(SOON_S)
         dropped = network.dropped()
         held = network.held()
@@ -140,57 +142,57 @@ def test_what_was_dropped_is_counted_in_each_direction(namespaces):
     assert all(packets > 0 and size > packets * 40 for packets, size in dropped.values())
     assert held.packets >= sum(packets for packets, _ in dropped.values())
     assert network.dropped() == {}
-    assert set(dropped) <= namespaces.listen(3.0, b"<counted>", until=namespaces.pairs)
+    assert set(dropped) <= packets.listen(3.0, b"<counted>", until=packets.pairs)
 
 
-def test_rules_are_there_and_gone_within_100_ms(namespaces):
+def test_rules_are_there_and_gone_within_100_ms(packets):
     pairs = both_ways(["n1"], ["n2", "n3", CLIENTS])
     took = []
     for cut in (pairs, (), pairs, (), pairs, ()):
         began = time.monotonic()
-        namespaces.network.cut(cut)
+        packets.network.cut(cut)
         took.append(time.monotonic() - began)
     # On a machine that is busy with other things one may be late, but not most of them.
     assert sorted(took)[3] < 0.1, took
 
 
 @pytest.mark.parametrize("seconds", [0.5, 2.0])
-def test_a_healed_link_carries_again_after_no_longer_than_it_was_cut(namespaces, seconds):
+def test_a_healed_link_carries_again_after_no_longer_than_it_was_cut(packets, seconds):
     pairs = set(both_ways(["n1"], ["n2", "n3", CLIENTS]))
-    namespaces.network.cut(pairs)
+    packets.network.cut(pairs)
     word = f"<{seconds}>".encode()
-    namespaces.say(word)
-    heard = namespaces.listen(seconds, word)
-    namespaces.network.cut(())
-    assert heard == namespaces.pairs - pairs
+    packets.say(word)
+    heard = packets.listen(seconds, word)
+    packets.network.cut(())
+    assert heard == packets.pairs - pairs
     limit = max(1.0, seconds) + 0.2
-    assert pairs <= namespaces.listen(limit, word, until=pairs)
+    assert pairs <= packets.listen(limit, word, until=pairs)
 
 
-def test_the_harness_itself_is_never_cut_off(namespaces):
-    network = namespaces.network
+def test_the_harness_itself_is_never_cut_off(packets):
+    network = packets.network
     _, port = network.address(CLIENTS, "n1")
     network.cut(both_ways(["n1"], ["n2", "n3", CLIENTS]))
     try:
         with socket.create_connection((network.site("n1").host, port), timeout=1.0):
-            namespaces.listeners["n1"].accept()[0].close()
+            packets.listeners["n1"].accept()[0].close()
         with pytest.raises(TimeoutError):
             socket.create_connection(network.address(CLIENTS, "n1"), timeout=0.3)
     finally:
         network.cut(())
 
 
-def test_slow_links_are_refused_with_what_would_do(namespaces):
+def test_slow_links_are_refused_with_what_would_do(packets):
     with pytest.raises(Broken, match="--provider local"):
-        namespaces.network.slow([("n1", "n2")], delay_s=0.1)
-    namespaces.network.slow(())
+        packets.network.slow([("n1", "n2")], delay_s=0.1)
+    packets.network.slow(())
 
 
-def test_two_networks_have_ranges_of_their_own(namespaces, household):
-    other = Namespaces(household)
+def test_two_networks_have_ranges_of_their_own(packets, household):
+    other = type(packets.network)(household)
     other.start()
     try:
-        host, site = other.site("n1").host, namespaces.network.site("n1").host
+        host, site = other.site("n1").host, packets.network.site("n1").host
         assert host.rpartition(".")[0] != site.rpartition(".")[0]
         assert other.site("n1").trusted == str(RANGE)
     finally:
@@ -206,7 +208,7 @@ from dokkaebi.backends.valkey_cluster import ValkeyCluster
 from dokkaebi.backends.network import Site, both_ways
 from dokkaebi.harness.household import Household, passable
 household = Household()
-cluster = ValkeyCluster(household, topology="replicas", provider="netns")
+cluster = ValkeyCluster(household, topology="replicas", provider=sys.argv[1])
 cluster.start()
 cluster.cut(both_ways(["n1"], ["n2", "n3"]))
 print(household.base.name, household._reaper.pid, flush=True)
@@ -215,12 +217,18 @@ time.sleep(60)
 
 
 def left_of(label):
-    """Namespaces and links that carry a household's label."""
+    """Namespaces, links, containers and networks that carry a household's label."""
     number = label.removeprefix("dokkaebi-")
     links = netns.run(["ip", "-o", "link"])
-    return [path.name for path in netns.FOLDER.glob(f"*{label}*")] + [
-        name for name in re.findall(r"^\d+: ([^:@]+)", links, re.M) if number in name
-    ]
+    found = [path.name for path in netns.FOLDER.glob(f"*{label}*")]
+    found += [name for name in re.findall(r"^\d+: ([^:@]+)", links, re.M) if number in name]
+    if containers.missing() is None:
+        client = daemon()
+        things = [client.containers.list(all=True), client.networks.list(), client.images.list()]
+        client.close()
+        ours = [one for some in things for one in some if label in str(one.attrs)]
+        found += [str(one) for one in ours]
+    return found
 
 
 def processes_in(label):
@@ -228,17 +236,18 @@ def processes_in(label):
     return [int(pid) for pid in found.split()]
 
 
-def test_nothing_is_left_after_a_stop(household):
-    demand_power()
+@pytest.mark.parametrize(("provider", "things"), [("netns", 3), ("docker", 4)])
+def test_nothing_is_left_after_a_stop(provider, things):
+    demand(provider)
     with Household() as own:
-        network = Namespaces(own)
+        network = NETWORKS[provider](own)
         network.start()
         network.site("n1")
-        assert len(left_of(own.base.name)) == 3
+        assert len(left_of(own.base.name)) == things
         network.cut(both_ways(["n1"], [CLIENTS]))
         network.stop()
         assert not left_of(own.base.name)
-        network = Namespaces(own)
+        network = NETWORKS[provider](own)
         network.start()
         network.site("n1")
     # Closed without having been stopped.
@@ -246,14 +255,15 @@ def test_nothing_is_left_after_a_stop(household):
 
 
 @pytest.mark.parametrize("reaper_too", [False, True], ids=["harness", "harness and reaper"])
-def test_nothing_is_left_after_kill_9(reaper_too):
-    demand_power()
+@pytest.mark.parametrize(("provider", "things"), [("netns", 5), ("docker", 6)])
+def test_nothing_is_left_after_kill_9(provider, things, reaper_too):
+    demand(provider)
+    stranger = "dokkaebi-stranger"
     with subprocess.Popen(
-        [sys.executable, "-c", HARNESS], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HARNESS, provider], stdout=subprocess.PIPE, text=True
     ) as harness:
         label, reaper = harness.stdout.readline().split()
-        assert len(left_of(label)) == 5
-        stranger = "dokkaebi-stranger"
+        assert len(left_of(label)) == things
         netns.run(["ip", "netns", "add", stranger])
         try:
             if reaper_too:
@@ -263,7 +273,7 @@ def test_nothing_is_left_after_kill_9(reaper_too):
             if reaper_too:
                 told = []
                 assert until(lambda: told.extend(heal()) or told)
-                assert any("removed the network namespaces" in sentence for sentence in told)
+                assert any("removed the " in one and label in one for one in told), told
             assert until(lambda: not left_of(label)), left_of(label)
             assert until(lambda: not processes_in(label))
             assert (netns.FOLDER / stranger).exists()
@@ -273,7 +283,7 @@ def test_nothing_is_left_after_kill_9(reaper_too):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="it is root who can be somebody else")
 def test_a_plain_user_gets_there_by_a_user_namespace():
-    demand_power()
+    demand("netns")
     python = Path(sys.executable).resolve()
     folder = Path(tempfile.mkdtemp(dir="/tmp", prefix="dokkaebi-plain-"))
     nobody = Site(drop=netns.dropping()).command([], (65534, 65534))
@@ -310,7 +320,7 @@ def test_a_plain_user_gets_there_by_a_user_namespace():
         shutil.rmtree(folder)
 
 
-# --- the same verdict at both depths -------------------------------------------------------------
+# --- the same verdict at every depth -------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -319,7 +329,7 @@ def servers(household):
         yield shared
 
 
-@pytest.mark.parametrize("provider", ["local", "netns"])
+@pytest.mark.parametrize("provider", NETWORKS)
 @pytest.mark.parametrize(
     ("strategy", "verdict", "anomaly"),
     [
@@ -331,8 +341,7 @@ def servers(household):
 def test_the_same_strategy_and_fault_get_the_same_verdict(
     tmp_path, servers, provider, strategy, verdict, anomaly
 ):
-    if provider == "netns":
-        demand_power()
+    demand(provider)
     wish = Wish(target=strategy, provider=provider, time=6 * SECOND, seed=1)
     finished = run(wish, servers=servers, out=tmp_path, view=Silent())
     said = json.loads(finished.result.to_json())
@@ -343,4 +352,4 @@ def test_the_same_strategy_and_fault_get_the_same_verdict(
     proofs = [op.get("ext", {}).get("evidence", "") for op in map(json.loads, lines)]
     lost = [proof for proof in proofs if "did not arrive" in proof]
     assert lost
-    assert all(("packets" in proof) == (provider == "netns") for proof in lost)
+    assert all(("packets" in proof) == (provider != "local") for proof in lost)

@@ -19,7 +19,8 @@ def make_socket(site=None):
     made = []
 
     def there():
-        namespace = os.open(site.enter[1].removeprefix("--net="), os.O_RDONLY)
+        (place,) = (word[6:] for word in site.enter if word.startswith("--net="))
+        namespace = os.open(place, os.O_RDONLY)
         try:
             # Of this thread alone, which ends; the socket stays where it was made.
             if ctypes.CDLL(None, use_errno=True).setns(namespace, _CLONE_NEWNET) != 0:

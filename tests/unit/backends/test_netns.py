@@ -1,13 +1,15 @@
 """Network namespaces without making any: who may, what is missing, and what is never touched."""
 
+import json
 from types import SimpleNamespace
 
 import pytest
 
-from dokkaebi.backends import netns
+from dokkaebi.backends import docker_remains, netns
 from dokkaebi.backends.links import Links
-from dokkaebi.backends.namespaces import RANGE, Namespaces, _elements
+from dokkaebi.backends.namespaces import Namespaces
 from dokkaebi.backends.network import Site, both_ways
+from dokkaebi.backends.packets import RANGE, PacketLinks, counted, replacing
 from dokkaebi.compose import run
 from dokkaebi.harness.choosing import Wish
 from dokkaebi.harness.errors import UsageError
@@ -59,8 +61,10 @@ def test_one_of_the_capabilities_alone_does_not_do(machine):
 @pytest.mark.parametrize("label", ["docker", "", "dokkaebi", "dokkaebi-*", "dokkaebi-0123abcd"])
 def test_what_does_not_carry_a_label_of_ours_is_not_touched(label, monkeypatch):
     monkeypatch.setattr(netns, "run", lambda *a, **k: pytest.fail("something was touched"))
-    with pytest.raises(ValueError, match="no label of ours"):
-        netns.remove_namespaces(label=label)
+    monkeypatch.setattr(docker_remains, "daemon", lambda: pytest.fail("something was touched"))
+    for remove in (netns.remove_namespaces, docker_remains.remove_containers):
+        with pytest.raises(ValueError, match="no label of ours"):
+            remove(label=label)
 
 
 def test_only_what_carries_the_label_is_removed(tmp_path, monkeypatch):
@@ -105,7 +109,7 @@ def test_elsewhere_it_enters_and_then_becomes_the_user():
 
 def test_both_depths_can_be_asked_the_same():
     public = {name for name in vars(Links) if not name.startswith("_")}
-    assert public <= {name for name in vars(Namespaces) if not name.startswith("_")}
+    assert public - {"site"} <= {name for name in vars(PacketLinks) if not name.startswith("_")}
     assert Links.cannot_slow is None
     assert "--provider local" in Namespaces.cannot_slow
 
@@ -116,10 +120,19 @@ def test_the_range_is_the_one_set_aside_for_tests():
 
 
 def test_counters_are_read_as_nft_lists_them():
-    element = {"elem": {"val": {"concat": ["1.1.1.1", "2.2.2.2"]}, "counter": {"packets": 3}}}
+    counter = {"packets": 3, "bytes": 180}
+    element = {"elem": {"val": {"concat": ["1.1.1.1", "2.2.2.2"]}, "counter": counter}}
     told = {"nftables": [{"metainfo": {}}, {"set": {"name": "cut", "elem": [element]}}]}
-    assert _elements(told) == [element["elem"]]
-    assert _elements({"nftables": [{"set": {"name": "cut"}}]}) == []
+    assert list(counted(json.dumps(told))) == [("1.1.1.1", "2.2.2.2", 3, 180)]
+    assert not list(counted('{"nftables": [{"set": {"name": "cut"}}]}'))
+
+
+def test_a_cut_replaces_the_last_one_in_one_transaction():
+    assert replacing("inet", []) == "flush set inet dokkaebi cut\n"
+    assert replacing("inet", [("a", "b"), ("b", "a")]).splitlines() == [
+        "flush set inet dokkaebi cut",
+        "add element inet dokkaebi cut { a . b, b . a }",
+    ]
 
 
 def test_a_single_server_has_no_links_to_provide():
