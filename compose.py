@@ -47,6 +47,7 @@ from .results.store import (
     save_result,
 )
 
+LOCAL = "local"
 DRIVERS = ("psycopg", "redis", "kazoo", "msgspec", "numpy")
 
 
@@ -59,6 +60,7 @@ class Servers:
     def __init__(self, household: Household) -> None:
         self.household = household
         self._started: dict[tuple[str, ...], Backend] = {}
+        """By name, version, topology and provider."""
 
     def __enter__(self) -> Self:
         return self
@@ -71,13 +73,16 @@ class Servers:
         name: str,
         version: str | None,
         topology: str | None,
+        provider: str = LOCAL,
         *,
         gear: frozenset[str] = frozenset(),
     ) -> Backend:
         """A server of ours that answers; `gear` is what it has of its own: a clock, a disk."""
-        key = (name, version or "", topology or "", *sorted(gear))
+        key = (name, version or "", topology or "", provider, *sorted(gear))
         if key not in self._started:
-            backend = _maker(name, topology)(self.household, version=version, topology=topology)
+            make = _maker(name, topology)
+            how = {} if provider == LOCAL else {"provider": provider}
+            backend = make(self.household, version=version, topology=topology, **how)
             _equip(backend, gear)
             try:
                 backend.start()
@@ -244,6 +249,7 @@ def _backends(spec: Spec, wish: Wish, servers: Servers, view: View) -> dict[str,
     """A ready server for each need: of ours, or the one at the given address."""
     asked, version_, _ = backend_parts(spec.backend) if spec.backend else ("", None, None)
     addresses = _addresses(wish.dsn, servers.household)
+    provided = _provided(spec, addresses)
     backends: dict[str, Backend] = {}
     for name in dict.fromkeys(spec.needs):
         if name in addresses:
@@ -252,7 +258,8 @@ def _backends(spec: Spec, wish: Wish, servers: Servers, view: View) -> dict[str,
             continue
         wanted = version_ if name == asked else None
         topology = spec.topologies.get(name)
-        backends[name] = servers.get(name, wanted, topology, gear=_gear(spec, name))
+        provider = spec.provider if name in provided else LOCAL
+        backends[name] = servers.get(name, wanted, topology, provider, gear=_gear(spec, name))
     unused = set(addresses) - set(backends)
     if unused:
         raise UsageError(
@@ -279,6 +286,23 @@ def _equip(backend: Any, gear: frozenset[str]) -> None:
         if give is None:
             raise UsageError(f"{backend.name} cannot have a {each} of its own")
         give()
+
+
+def _provided(spec: Spec, without: Mapping[str, Backend]) -> list[str]:
+    """The needs that live on the provider's network; `UsageError` where none of them does."""
+    ours = [name for name in spec.needs if name not in without]
+    makers = {name: _maker(name, spec.topologies.get(name)) for name in ours}
+    found = [n for n in ours if spec.provider in getattr(makers[n], "providers", (LOCAL,))]
+    if not found and spec.provider != LOCAL:
+        topologies = {n: ", ".join(getattr(find("backends", n), "clusters", {})) for n in ours}
+        told = "; ".join(
+            f"those of {name} are {each or 'none'}" for name, each in topologies.items()
+        )
+        raise UsageError(
+            f"--provider {spec.provider} links the nodes of clusters, and this strategy runs on "
+            f"none that can live there (topologies: {told or 'only --dsn was given'})"
+        )
+    return found
 
 
 def _maker(name: str, topology: str | None) -> Callable[..., Backend]:
@@ -348,7 +372,26 @@ def diagnose() -> list[dict[str, Any]]:
         found = backend.available()
         detail = ", ".join(f"{one.version} ({one.source})" for one in found) or backend.missing()
         lines.append({"what": name, "found": bool(found), "detail": detail})
-    return lines
+    return [*lines, *_providers()]
+
+
+def _providers() -> list[dict[str, Any]]:
+    """Where nodes of clusters can live besides loopback, so that packets between them can be lost."""
+    from .backends import containers, netns
+
+    by = "" if netns.capable() else ", in a user namespace"
+    powers = (
+        ("netns", netns.missing(), f"network namespaces and nftables{by}"),
+        ("docker", containers.missing(), "containers and nftables"),
+    )
+    return [
+        {
+            "what": name,
+            "found": lacking is None,
+            "detail": lacking or f"{how}: partitions with --provider {name}",
+        }
+        for name, lacking, how in powers
+    ]
 
 
 def _environment(spec: Spec, settings: dict[str, dict[str, str]]) -> dict[str, Any]:

@@ -1,26 +1,35 @@
 """What clusters of ours share: nodes with names, links between them, and powers over single nodes.
 
-Everybody reaches a node through a door of the relay, so that every direction between any two can
-be cut: clients through one door a node, and through one that leads to the primary; nodes through
-one door for each other node.
+Every direction between any two can be cut, whatever the links are made of (`network`): clients
+reach each node at one address, and the primary through a door that can be led to another one.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
 import psutil
 
 from ..harness.errors import Broken
 from ..harness.household import Household
 from ..harness.protocols import CLIENTS, Held, NodeSpec, Pair, Shape
-from .links import Links, both_ways
+from .containers import Containers
+from .links import Links
+from .namespaces import Namespaces
+from .network import LOOPBACK, Address, Network, both_ways
 
 READY_S = 30.0
+
+NETWORKS: Mapping[str, Callable[[Household], Network]] = {
+    "local": Links,
+    "netns": Namespaces,
+    "docker": Containers,
+}
+"""What `--provider` chooses from."""
 
 
 class Cluster:
@@ -30,13 +39,14 @@ class Cluster:
     version: str
     shapes: tuple[Shape, ...] = get_args(Shape)
     """The partitions that its links can express."""
+    providers: ClassVar[tuple[str, ...]] = ("local",)
+    """The networks on which its nodes know how to live."""
 
-    def __init__(self, household: Household, *, size: int) -> None:
+    def __init__(self, household: Household, *, size: int, provider: str = "local") -> None:
         self.household = household
         self.size = size
         self.nodes: list[Any] = []
-        self.links = Links(household)
-        self._doors: dict[Pair, int] = {}
+        self.links = NETWORKS[provider](household)
         self._front = 0
         """The clients' door to the primary."""
         self.clocks = False
@@ -75,7 +85,7 @@ class Cluster:
     # --- its life --------------------------------------------------------------------------------
 
     def stop(self) -> None:
-        """Stop all nodes and the relay; safe to call twice."""
+        """Stop all nodes and remove their links; safe to call twice."""
         with ThreadPoolExecutor(max(1, len(self.nodes))) as pool:
             list(pool.map(lambda node: node.stop(), self.nodes))
         self.links.stop()
@@ -95,11 +105,24 @@ class Cluster:
 
     # --- links -----------------------------------------------------------------------------------
 
+    def address(self, source: str, target: str) -> Address:
+        """The host and port at which `source` reaches a node."""
+        return self.links.address(source, target)
+
     def door(self, source: str, target: str) -> int:
-        """The port through which `source` reaches a node."""
-        if (source, target) not in self._doors:
-            self._doors[source, target] = self.links.open(source, target)
-        return self._doors[source, target]
+        """The port alone, where all hosts are this one."""
+        return self.address(source, target)[1]
+
+    @property
+    def doors(self) -> Links:
+        """The relay's doors, for clusters that know no other network."""
+        if not isinstance(self.links, Links):
+            raise Broken(f"the nodes of {self.name} live on loopback only")
+        return self.links
+
+    def client_host(self, name: str) -> str:
+        """The host at which clients reach a node; without a name, the one they are led to."""
+        return self.address(CLIENTS, name)[0] if name else LOOPBACK
 
     def front(self) -> int:
         """The port through which clients reach the node that they are led to."""
@@ -126,6 +149,10 @@ class Cluster:
         """Undo every cut and every slowness."""
         self.links.cut(())
         self.links.slow(())
+
+    def cannot_slow(self) -> str | None:
+        """Why links between nodes cannot be made slow; None if they can."""
+        return self.links.cannot_slow
 
     def slow(self, pairs: Iterable[Pair], *, delay_s: float, rate: float = 0.0) -> None:
         """From now on exactly these directions are late, and carry `rate` bytes a second."""

@@ -77,7 +77,7 @@ class Etcd(Cluster):
         self._ids = {name: member_id(peer, TOKEN) for name, peer in cluster.items()}
         signs = {f"X-Server-From: {number}\r\n": name for name, number in self._ids.items()}
         for node in self.nodes:
-            self.links.open(
+            self.doors.open(
                 ANYONE, node.name, signs=signs, to=node.peer_port, port=doors[node.name]
             )
             node.join(cluster, TOKEN)
@@ -158,11 +158,11 @@ class Etcd(Cluster):
 
     def sessions(self) -> int:
         """How many connections clients have open: etcd knows no sessions."""
-        return self.links.callers(CLIENTS)
+        return self.doors.callers(CLIENTS)
 
     def terminate_sessions(self) -> None:
         """End them."""
-        self.links.callers(CLIENTS, end=True)
+        self.doors.callers(CLIENTS, end=True)
 
     def settings(self) -> dict[str, str]:
         """What decides about elections and durability."""

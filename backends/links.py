@@ -6,13 +6,14 @@ import os
 import sys
 import threading
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
 from ..harness.errors import Broken
 from ..harness.household import Household, Spawned
 from ..harness.protocols import Held, Pair
+from .network import LOOPBACK, Address, Site
 
 
 class Links:
@@ -22,12 +23,16 @@ class Links:
     between any two can be cut for itself. Clients share their doors.
     """
 
+    each_pair: ClassVar[bool] = False
+    cannot_slow: ClassVar[str | None] = None
+
     def __init__(self, household: Household) -> None:
         self._household = household
         self._lock = threading.Lock()
         self._relay: Spawned | None = None
         self._orders = self._answers = -1
         self._lines: Any = None
+        self._doors: dict[Pair, int] = {}
 
     def start(self) -> None:
         """Start the relay."""
@@ -54,10 +59,21 @@ class Links:
         self._relay.wait(5.0)
         self._lines.close()
         self._relay = None
+        self._doors.clear()
 
-    def node(self, name: str, port: int) -> None:
+    def site(self, name: str) -> Site:
+        """On loopback, like everything else."""
+        return Site()
+
+    def node(self, name: str, port: int, *, host: str = LOOPBACK) -> None:
         """Say where a node listens."""
-        self._order(do="node", name=name, port=port)
+        self._order(do="node", name=name, host=host, port=port)
+
+    def address(self, source: str, target: str) -> Address:
+        """A door of his own through which `source` reaches the node `target`."""
+        if (source, target) not in self._doors:
+            self._doors[source, target] = self.open(source, target)
+        return LOOPBACK, self._doors[source, target]
 
     def open(
         self,
@@ -114,9 +130,3 @@ class Links:
         if "error" in answer:
             raise Broken(f"the relay could not {order['do']}: {answer['error']}")
         return answer
-
-
-def both_ways(one: Iterable[str], other: Iterable[str]) -> list[Pair]:
-    """Both directions between each of one group and each of another."""
-    others = list(other)
-    return [pair for a in one for b in others for pair in ((a, b), (b, a)) if a != b]

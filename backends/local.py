@@ -24,6 +24,7 @@ from ..harness.household import Household, Spawned, passable
 from ..harness.processes import kill_all, living, pause_tree, resume, send, tree
 from .clocks import Clock
 from .disks import Disk
+from .network import Site
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 START_S = 30.0
@@ -100,8 +101,9 @@ class LocalServer:
     name: str
     version: str
 
-    def __init__(self, household: Household) -> None:
+    def __init__(self, household: Household, *, site: Site | None = None) -> None:
         self.household = household
+        self.site = site or Site()
         self.port = 0
         self.folder: Path | None = None
         self.clock: Clock | None = None
@@ -138,14 +140,12 @@ class LocalServer:
     def _spawn(
         self, argv: Sequence[str | Path], log: Path, more: Mapping[str, str] = NOTHING
     ) -> Spawned:
-        user, group = self.household.user or (None, None)
-        return self.household.spawn(
-            [str(word) for word in argv],
-            log=log,
-            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC", **more},
-            user=user,
-            group=group,
-        )
+        words, user = [str(word) for word in argv], self.household.user
+        environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC", **more}
+        if self.site.enter:  # as ourselves; on the other side it becomes the user
+            return self.household.spawn(self.site.command(words, user), log=log, env=environment)
+        uid, gid = user or (None, None)
+        return self.household.spawn(words, log=log, env=environment, user=uid, group=gid)
 
     # --- gear of its own -------------------------------------------------------------------------
 

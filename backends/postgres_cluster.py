@@ -1,7 +1,6 @@
 """PostgreSQL with streaming replicas: `postgres:replicas`, `postgres:sync`, `postgres:delayed`.
 
-One primary (n1 at first) and two standbys, each following the primary through a door of the relay
-of its own. `sync` makes every commit wait for one standby; `delayed` lets the standbys apply what
+One primary (n1 at first) and two standbys, each following the primary over a link of its own. `sync` makes every commit wait for one standby; `delayed` lets the standbys apply what
 they have two seconds late.
 """
 
@@ -9,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -37,11 +36,17 @@ SOON_S = 6.0
 class PostgresCluster(PostgresRuns, Cluster):
     """A primary and its standbys, all ours."""
 
+    providers: ClassVar[tuple[str, ...]] = ("local", "netns", "docker")
+
     def __init__(
-        self, household: Household, version: str | None = None, topology: str | None = None
+        self,
+        household: Household,
+        version: str | None = None,
+        topology: str | None = None,
+        provider: str = "local",
     ) -> None:
         PostgresRuns.__init__(self)
-        Cluster.__init__(self, household, size=3)
+        Cluster.__init__(self, household, size=3, provider=provider)
         self.topology = topology or "replicas"
         self._found = choose(version or DEFAULT)
         self.version = self._found.version
@@ -61,9 +66,12 @@ class PostgresCluster(PostgresRuns, Cluster):
     def start(self) -> None:
         """Make the primary, copy it, and wait until every standby streams."""
         self.links.start()
+        names = [f"n{number}" for number in range(1, self.size + 1)]
         self.nodes = [
-            self.equip(PostgresServer(self.household, self._found, name=f"n{number}"))
-            for number in range(1, self.size + 1)
+            self.equip(
+                PostgresServer(self.household, self._found, name=name, site=self.links.site(name))
+            )
+            for name in names
         ]
         first, *others = self.nodes
         first.make()
@@ -76,7 +84,7 @@ class PostgresCluster(PostgresRuns, Cluster):
         self.await_ready()
 
     def stop(self) -> None:
-        """Stop all nodes and the relay; safe to call twice."""
+        """Stop all nodes and remove their links; safe to call twice."""
         Cluster.stop(self)
         self._database = None
 
@@ -115,9 +123,9 @@ class PostgresCluster(PostgresRuns, Cluster):
         node.launch()
 
     def _source(self, node: PostgresServer, primary: PostgresServer) -> str:
-        """How a standby reaches the primary: through a door of its own."""
-        port = self.door(node.name, primary.name)
-        return f"host=127.0.0.1 port={port} user=postgres sslmode=disable"
+        """How a standby reaches the primary."""
+        host, port = self.address(node.name, primary.name)
+        return f"host={host} port={port} user=postgres sslmode=disable"
 
     def _arrange(self, primary: PostgresServer) -> None:
         """The topology's settings, as the roles are now."""
@@ -207,7 +215,7 @@ class PostgresCluster(PostgresRuns, Cluster):
             # A hot standby refuses serializable.
             most = "repeatable read" if (role, level) == ("replica", "serializable") else level
             dsn = run_dsn(
-                f"postgresql://postgres@127.0.0.1:{port}/",
+                f"postgresql://postgres@{self.client_host(name)}:{port}/",
                 database=f"dokkaebi_{run_id}",
                 session=self._session,
                 isolation=most,
@@ -235,7 +243,7 @@ class PostgresCluster(PostgresRuns, Cluster):
         return str(self.leader.dsn())
 
     def _client_dsn(self) -> str:
-        return f"postgresql://postgres@127.0.0.1:{self.front()}/postgres"
+        return f"postgresql://postgres@{self.client_host('')}:{self.front()}/postgres"
 
     def _extra_arguments(self) -> dict[str, Any]:
         return dict(LOCAL)

@@ -16,6 +16,7 @@ from ..harness.errors import Broken
 from ..harness.household import Household
 from ..harness.processes import boot_id
 from .local import Found, LocalServer, readable, wait_until, within
+from .network import Site
 from .postgres_found import WHEEL
 from .shared_memory import remove_shared_memory
 
@@ -54,8 +55,9 @@ class PostgresServer(LocalServer):
         *,
         name: str = "postgres",
         settings: Mapping[str, str] | None = None,
+        site: Site | None = None,
     ) -> None:
-        super().__init__(household)
+        super().__init__(household, site=site)
         self.name = name
         self.version = found.version
         self._found = found
@@ -139,7 +141,7 @@ class PostgresServer(LocalServer):
     def _configure(self) -> None:
         """Our settings, whatever a copy brought along; none is ever set elsewhere."""
         ours = self.data / "dokkaebi.conf"
-        own = [f"port = {self.port}", "listen_addresses = '127.0.0.1'"]
+        own = [f"port = {self.port}", f"listen_addresses = '{self.site.listen}'"]
         own += [f"unix_socket_directories = '{self._place()}'"]
         own += [f"{name} = '{value}'" for name, value in self._settings.items()]
         ours.write_text(_CONFIGURATION + "\n".join(own) + "\n")
@@ -147,6 +149,14 @@ class PostgresServer(LocalServer):
         text = main.read_text()
         if "include 'dokkaebi.conf'" not in text:
             main.write_text(f"{text}\ninclude 'dokkaebi.conf'\n")
+            self._admit()
+
+    def _admit(self) -> None:
+        """Let in who does not come from loopback, as those from there are."""
+        if self.site.trusted is not None:
+            with (self.data / "pg_hba.conf").open("a") as rules:
+                rules.write(f"host all all {self.site.trusted} trust\n")
+                rules.write(f"host replication all {self.site.trusted} trust\n")
 
     def _bin_folder(self) -> Path:
         home = self._found.where.parent
@@ -163,7 +173,7 @@ class PostgresServer(LocalServer):
 
     def dsn(self, database: str = "postgres") -> str:
         """The address at which it listens itself."""
-        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}?application_name=dokkaebi"
+        return f"postgresql://postgres@{self.site.host}:{self.port}/{database}?application_name=dokkaebi"
 
     def ask(self, question: Any, parameters: Any = None) -> list[tuple[Any, ...]]:
         """One statement on a connection of its own, in autocommit; its rows."""

@@ -201,10 +201,11 @@ class Caller(Side):
         sender, receiver = self.pair
         other = Side(self.relay, receiver, sender)
         other.other = self
-        port = self._door.to or self.relay.ports[receiver]
+        host, port = self.relay.nodes[receiver]
+        port = self._door.to or port
         deadline = loop.time() + self._door.patience
         try:
-            while not await _reached(loop, lambda: other, port) and not self.ended:
+            while not await _reached(loop, lambda: other, host, port) and not self.ended:
                 if loop.time() > deadline:
                     raise ConnectionRefusedError
                 await asyncio.sleep(AGAIN_S)
@@ -220,10 +221,12 @@ class Caller(Side):
         self.settle()
 
 
-async def _reached(loop: asyncio.AbstractEventLoop, other: Callable[[], Side], port: int) -> bool:
+async def _reached(
+    loop: asyncio.AbstractEventLoop, other: Callable[[], Side], host: str, port: int
+) -> bool:
     """Whether somebody listens there; then the other end is connected."""
     try:
-        await loop.create_connection(other, "127.0.0.1", port)
+        await loop.create_connection(other, host, port)
     except ConnectionRefusedError:
         return False
     return True
@@ -273,7 +276,8 @@ class Relay:
     """All doors and connections, and what is cut."""
 
     def __init__(self) -> None:
-        self.ports: dict[str, int] = {}
+        self.nodes: dict[str, tuple[str, int]] = {}
+        """Where they listen."""
         self.doors: dict[int, Door] = {}
         self.sides: set[Side] = set()
         self.unheard: list[Side] = []
@@ -337,7 +341,7 @@ class Relay:
 
     def _node(self, order: dict[str, Any]) -> dict[str, Any]:
         """Where a node listens."""
-        self.ports[order["name"]] = order["port"]
+        self.nodes[order["name"]] = (order["host"], order["port"])
         return {}
 
     def _lead(self, order: dict[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Three sentinels that watch a Valkey primary and make a replica the next one when it is gone.
 
-Everybody but clients reaches a server through one announced address, which is a door of the relay:
-that is all that sentinels and replicas can be told, so a server is cut off from all its peers at
-once. What the sentinels agree on is where new clients of the primary are led, as a load balancer
+Each lives beside one of the servers. Everybody but clients reaches a server at one announced
+address, which is all that sentinels and replicas can be told: where that is a door of the relay, a
+server is cut off from all its peers at once, and no sentinel is. What the sentinels agree on is where new clients of the primary are led, as a load balancer
 that asks them would do.
 """
 
@@ -16,6 +16,7 @@ from typing import Any
 
 from ..harness.errors import Broken
 from .local import Found, LocalServer, readable, wait_until, within
+from .network import Address, Site
 from .valkey_server import connection
 
 NAME = "dokkaebi"
@@ -36,9 +37,9 @@ class Sentinel(LocalServer):
     """One sentinel."""
 
     def __init__(
-        self, household: Any, found: Found, *, name: str, watched: tuple[str, int]
+        self, household: Any, found: Found, *, name: str, watched: Address, site: Site
     ) -> None:
-        super().__init__(household)
+        super().__init__(household, site=site)
         self.name = name
         self.version = found.version
         self._found = found
@@ -50,7 +51,7 @@ class Sentinel(LocalServer):
         host, port = self._watched
         file = folder / "sentinel.conf"
         file.write_text(
-            f"port {self.port}\nbind 127.0.0.1\ndir {folder}\n"
+            f"port {self.port}\nbind {self.site.listen}\ndir {folder}\nprotected-mode no\n"
             f"sentinel monitor {NAME} {host} {port} {QUORUM}\n"
             f"sentinel down-after-milliseconds {NAME} {DOWN_AFTER_MS}\n"
             f"sentinel failover-timeout {NAME} 4000\n"
@@ -67,21 +68,25 @@ class Sentinel(LocalServer):
     def _conf(self) -> Path:
         return self._place() / "sentinel.conf"
 
+    def _dsn(self) -> str:
+        return f"redis://{self.site.host}:{self.port}/0"
+
     def answers(self) -> bool:
         """Whether it answers PING within half a second."""
         return within(0.5, lambda: self.ask("PING"))
 
     def ask(self, *command: str) -> Any:
         """One command's answer; raises `Broken`."""
-        with connection(f"redis://127.0.0.1:{self.port}/0", self.name, timeout_s=0.5) as server:
+        with connection(self._dsn(), self.name, timeout_s=0.5) as server:
             return server.execute_command(*command)
 
-    def says(self) -> int:
-        """The announced port of the server that it takes for the primary; 0 if it is mute."""
+    def says(self) -> Address | None:
+        """The announced address of the server that it takes for the primary; None if it is mute."""
         try:
-            return int(self.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME)[1])
+            host, port = self.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME)
         except (Broken, TypeError):
-            return 0
+            return None
+        return str(host), int(port)
 
     def stop(self) -> None:
         """Stop it and remove its folder; safe to call twice."""
@@ -106,18 +111,24 @@ class Sentinels:
         cluster = self._cluster
         for node in cluster.nodes:
             with node.admin() as server:
-                server.config_set("replica-announce-ip", "127.0.0.1")
-                server.config_set("replica-announce-port", self._door(node))
+                host, port = self._announced(node)
+                server.config_set("replica-announce-ip", host)
+                server.config_set("replica-announce-port", port)
         for node in cluster.nodes:
             if node is not cluster.leader:
-                node.follow(0)
-                node.follow(self._door(cluster.leader))
-        watched = ("127.0.0.1", self._door(cluster.leader))
-        for number in range(1, 4):
-            self._all.append(
-                Sentinel(cluster.household, self._found, name=f"s{number}", watched=watched)
+                node.follow(None)
+                node.follow(self._announced(cluster.leader))
+        watched = self._announced(cluster.leader)
+        for number, node in enumerate(cluster.nodes, start=1):
+            sentinel = Sentinel(
+                cluster.household,
+                self._found,
+                name=f"s{number}",
+                watched=watched,
+                site=node.site,
             )
-            self._all[-1].make()
+            self._all.append(sentinel)
+            sentinel.make()
         if not wait_until(self.agree, AGREE_S, every_s=0.05):
             raise Broken(f"the sentinels did not agree within {AGREE_S:g} s")
         self._watch.start()
@@ -133,7 +144,7 @@ class Sentinels:
     def agree(self) -> bool:
         """Whether all name the same primary, clients are led there, and every replica is known."""
         said = {sentinel.says() for sentinel in self._all}
-        if said != {self._door(self._cluster.leader)}:
+        if said != {self._announced(self._cluster.leader)}:
             return False
         others = len(self._cluster.nodes) - 1
         return all(self._knows(sentinel, others) for sentinel in self._all)
@@ -150,14 +161,15 @@ class Sentinels:
             and "down" not in str(state.get("flags", "down"))
         )
 
-    def _door(self, node: Any) -> int:
-        return int(self._cluster.door(PEERS, node.name))
+    def _announced(self, node: Any) -> Address:
+        address: Address = self._cluster.address(PEERS, node.name)
+        return address
 
     def _follow(self) -> None:
         """Lead new clients of the primary where most sentinels say that it is."""
         while not self._over.wait(WATCH_S):
             said = [sentinel.says() for sentinel in self._all]
             for node in self._cluster.nodes:
-                most = said.count(self._door(node)) >= QUORUM
+                most = said.count(self._announced(node)) >= QUORUM
                 if most and node is not self._cluster.leader:
                     self._cluster.lead_to(node)

@@ -8,6 +8,7 @@ keep nothing when they are killed. Acknowledged writes of the first two survive 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 import msgspec
 
@@ -37,16 +38,21 @@ class ValkeyCluster(Cluster):
     """Valkey servers of ours that belong together."""
 
     name = "valkey"
+    providers: ClassVar[tuple[str, ...]] = ("local", "netns", "docker")
 
     def __init__(
-        self, household: Household, version: str | None = None, topology: str | None = None
+        self,
+        household: Household,
+        version: str | None = None,
+        topology: str | None = None,
+        provider: str = "local",
     ) -> None:
         self.topology = topology or "replicas"
-        super().__init__(household, size=5 if self.topology == "five" else 3)
+        super().__init__(household, size=5 if self.topology == "five" else 3, provider=provider)
         self._found = choose(self.name, version)
         self.version = self._found.version
         self._sentinels: Sentinels | None = None
-        if self.topology == "sentinel":
+        if self.topology == "sentinel" and not self.links.each_pair:
             self.shapes = ("primary", "node", "one-way", "clients")
         self._session: str | None = None
 
@@ -75,7 +81,7 @@ class ValkeyCluster(Cluster):
         self.lead_to(self.nodes[0])
         if self.replicated:
             for node in self.nodes[1:]:
-                node.follow(self.door(node.name, self.leader.name))
+                node.follow(self.address(node.name, self.leader.name))
         self.await_ready()
         if self.topology == "sentinel":
             self._sentinels = Sentinels(self, self._found)
@@ -83,14 +89,15 @@ class ValkeyCluster(Cluster):
 
     def _make(self, name: str) -> ValkeyServer:
         options = (*DURABLE, *_REPLICATION) if self.replicated else VOLATILE
-        node = ValkeyServer(self.household, self._found, name=name, options=options)
+        site = self.links.site(name)
+        node = ValkeyServer(self.household, self._found, name=name, options=options, site=site)
         self.equip(node).make()
         self.links.node(name, node.port)
         node.launch()
         return node
 
     def stop(self) -> None:
-        """Stop all servers and the relay; safe to call twice."""
+        """Stop all servers and remove their links; safe to call twice."""
         if self._sentinels is not None:
             self._sentinels.stop()
             self._sentinels = None
@@ -113,11 +120,11 @@ class ValkeyCluster(Cluster):
     def cut(self, pairs: Iterable[Pair]) -> None:
         """From now on exactly these directions are cut.
 
-        Under sentinels all peers share one door to each server: a direction is cut when a server
-        is cut off from all others in it.
+        Under sentinels all peers share one door of the relay to each server: there a direction is
+        cut when a server is cut off from all others in it.
         """
         pairs = set(pairs)
-        if self.topology == "sentinel":
+        if self.topology == "sentinel" and not self.links.each_pair:
             names = {node.name for node in self.nodes}
             mute = {n for n in names if all((n, other) in pairs for other in names - {n})}
             deaf = {n for n in names if all((other, n) in pairs for other in names - {n})}
@@ -135,11 +142,11 @@ class ValkeyCluster(Cluster):
         chosen: ValkeyServer = (max if most else min)(
             replicas, key=lambda node: (node.offset(), node.name)
         )
-        chosen.follow(0)
+        chosen.follow(None)
         self.lead_to(chosen)
         for node in replicas:
             if node is not chosen:
-                node.follow(self.door(node.name, chosen.name))
+                node.follow(self.address(node.name, chosen.name))
         return chosen
 
     def rejoin(self) -> None:
@@ -149,7 +156,7 @@ class ValkeyCluster(Cluster):
         if self.replicated and self._sentinels is None:
             for node in self.nodes:
                 if node is not self.leader:
-                    node.follow(self.door(node.name, self.leader.name))
+                    node.follow(self.address(node.name, self.leader.name))
         self.await_ready()
 
     def restart(self) -> None:
@@ -166,7 +173,7 @@ class ValkeyCluster(Cluster):
         self._session = f"dokkaebi-{run_id}"
 
         def reached(name: str, role: str, port: int) -> tuple[str, dict[str, str]]:
-            dsn = named_dsn(f"redis://127.0.0.1:{port}/0", f"dokkaebi-{run_id}")
+            dsn = named_dsn(f"redis://{self.client_host(name)}:{port}/0", f"dokkaebi-{run_id}")
             return dsn, {"dsn": dsn, "node": f"{self.name} {name}"}
 
         dsn, arguments = reached("", "primary", self.front())

@@ -10,6 +10,7 @@ from typing import Any
 from ..harness.errors import Broken
 from ..harness.household import Household
 from .local import Found, LocalServer, readable, within
+from .network import Address, Site
 
 DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
 EVERY_SECOND = ("--appendonly", "yes", "--appendfsync", "everysec")
@@ -26,8 +27,9 @@ class ValkeyServer(LocalServer):
         *,
         name: str = "valkey",
         options: Sequence[str] = DURABLE,
+        site: Site | None = None,
     ) -> None:
-        super().__init__(household)
+        super().__init__(household, site=site)
         self.name = name
         self.version = found.version
         self._found = found
@@ -52,7 +54,9 @@ class ValkeyServer(LocalServer):
 
     def _argv(self) -> list[str]:
         program = readable(self._found.where.parent) / self._found.where.name
-        fixed = ["--bind", "127.0.0.1", "--save", "", "--daemonize", "no"]
+        fixed = ["--bind", self.site.listen, "--save", "", "--daemonize", "no"]
+        # Nobody but this machine gets to where it listens, and it has no password.
+        fixed += ["--protected-mode", "no"]
         where = ["--port", str(self.port), "--dir", str(self.storage)]
         return [str(program), *where, *fixed, *self._options]
 
@@ -60,7 +64,7 @@ class ValkeyServer(LocalServer):
 
     def dsn(self) -> str:
         """The address at which it listens itself."""
-        return f"redis://127.0.0.1:{self.port}/0"
+        return f"redis://{self.site.host}:{self.port}/0"
 
     @contextlib.contextmanager
     def admin(self, *, timeout_s: float = 5.0) -> Iterator[Any]:
@@ -98,11 +102,11 @@ class ValkeyServer(LocalServer):
         except Broken:
             return "unknown"
 
-    def follow(self, port: int) -> None:
-        """Be a replica of whoever is reached through this port; 0: of nobody."""
+    def follow(self, primary: Address | None) -> None:
+        """Be a replica of whoever is reached at this address; None: of nobody."""
         with self.admin() as server:
-            if port:
-                server.replicaof("127.0.0.1", port)
+            if primary is not None:
+                server.replicaof(*primary)
             else:
                 server.replicaof("NO", "ONE")
 

@@ -81,11 +81,11 @@ class ZooKeeper(Cluster):
         votes = {(a.name, b.name): self.household.free_port() for a, b in pairs}
         quorum = {}
         for a, b in pairs:
-            quorum[a.name, b.name] = self.links.open(
+            quorum[a.name, b.name] = self.doors.open(
                 a.name, b.name, to=b.ports.quorum, patience_s=NEW_LEADER_S
             )
             back = f"127.0.0.1:{votes[b.name, a.name]}"
-            self.links.open(
+            self.doors.open(
                 a.name,
                 b.name,
                 to=b.ports.election,
@@ -158,7 +158,7 @@ class ZooKeeper(Cluster):
 
     def terminate_sessions(self) -> None:
         """End every client's connection, and wait until their sessions have run out."""
-        self.links.callers(CLIENTS, end=True)
+        self.doors.callers(CLIENTS, end=True)
         wait_until(lambda: self.sessions() == 0, 3 * SESSION_S, every_s=0.05)
 
     def settings(self) -> dict[str, str]:

@@ -339,6 +339,9 @@ class Cluster(Protocol):
     def reconnect(self) -> None:
         """Undo every cut; what hung goes on."""
 
+    def cannot_slow(self) -> str | None:
+        """Why its links cannot be made slow; None if they can."""
+
     def slow(self, pairs: Iterable[Pair], *, delay_s: float, rate: float = 0.0) -> None:
         """From now on what goes in these directions is late, and at most `rate` bytes a second."""
 
@@ -347,12 +350,13 @@ class Cluster(Protocol):
 
 
 class Held(msgspec.Struct, frozen=True):
-    """What links keep back: bytes that were sent and do not arrive, connections that hang; and how
-    many bytes were made late."""
+    """What links keep back: bytes that were sent and do not arrive, connections that hang; how
+    many bytes were made late; and where packets are lost, how many were."""
 
     bytes: int
     connections: int
     slowed: int = 0
+    packets: int = 0
 
 
 @runtime_checkable

@@ -123,10 +123,11 @@ class _PartitionStrike:
 
     def evidence(self) -> Evidence:
         held = self._held
+        what = f"{held.bytes:,} bytes on {held.connections} connections"
+        if held.packets:
+            what = f"{held.packets:,} packets ({held.bytes:,} bytes)"
         return Evidence(
-            held.bytes > 0,
-            f"{held.bytes:,} bytes on {held.connections} connections did not arrive within "
-            f"{self._ended - self.began:.2f} s",
+            held.bytes > 0, f"{what} did not arrive within {self._ended - self.began:.2f} s"
         )
 
 

@@ -23,7 +23,7 @@ class SlowLinks:
     def missing(self, backend: Backend) -> str | None:
         """It needs links that are ours."""
         if isinstance(backend, Cluster):
-            return None
+            return backend.cannot_slow()
         topologies = ", ".join(getattr(backend, "clusters", {})) or "none"
         return f"{backend.name} has no links of ours (topologies of {backend.name}: {topologies})"
 
