@@ -227,10 +227,19 @@ def _per_command(table: dict[str, Any]) -> dict[str, Any]:
 @click.option("--workers", type=click.IntRange(1, 1000), default=8, show_default=True)
 @click.option("--processes", type=click.IntRange(1, 100), default=2, show_default=True)
 @click.option("--rate", type=Rate(), help="Operations a second, all workers together.")
-@click.option("--time", type=Duration(), default="10s", show_default=True)
+@click.option(
+    "--time",
+    type=Duration(),
+    help="How long  [default: 10s, or until every fault had a turn]",
+)
 @click.option("--keys", type=click.IntRange(1), help="How many keys.")
 @click.option("--seed", type=int, default=None, help="What is asked, and when faults are due.")
-@click.option("--provider", type=click.Choice(["local"]), default="local")
+@click.option(
+    "--provider",
+    type=click.Choice(["local", "netns", "docker"]),
+    default="local",
+    help="How nodes of clusters are linked: by proxies, in network namespaces, or in containers.",
+)
 @click.option("--dsn", multiple=True, metavar="URL", help="A server that already exists.")
 @click.option("--op-timeout", type=Duration(), default="5s", show_default=True)
 @click.option("--param", "params", multiple=True, metavar="NAME=VALUE")
@@ -239,12 +248,26 @@ def _per_command(table: dict[str, Any]) -> dict[str, Any]:
 @common
 def run(target: str | None, open_: bool, **options: Any) -> None:
     """Run one test: fire operations, break things, judge the history."""
+    if options["provider"] == "netns":
+        _become_capable()
     output = _output(options)
     finished = _run(_wish(target, options), output)
     _print(finished, output)
     if open_ and finished.result.folder is not None:
         click.launch(str(finished.result.folder / "report.html"))
     sys.exit(INTERRUPTED if finished.interrupted else finished.result.exit_code)
+
+
+def _become_capable() -> None:
+    """Go on in a user namespace, where a plain user may make network namespaces, if we may not."""
+    import os
+
+    from .backends import netns
+
+    if netns.missing() is None and not netns.capable():
+        again = [sys.executable, "-P", "-m", "dokkaebi", *sys.argv[1:]]
+        command = netns.as_somebody_capable(again)
+        os.execv(command[0], command)
 
 
 def _output(options: dict[str, Any]) -> Output:

@@ -23,10 +23,11 @@ from .checkers.stats import stats
 from .harness.choosing import Chosen, Wish, backend_parts, choose, make_workload
 from .harness.engine import Engine, Outcome, View
 from .harness.errors import UsageError
-from .harness.faults import fault_records
+from .harness.faults import backend_of, fault_records, kinds_of
 from .harness.formats.reading import Recorded
 from .harness.history import History
 from .harness.household import Household
+from .harness.loading import load_object
 from .harness.plugins import find, reference, registered
 from .harness.protocols import Backend, Logs, Workload
 from .harness.result import Result
@@ -46,7 +47,8 @@ from .results.store import (
     save_result,
 )
 
-DRIVERS = ("psycopg", "redis", "msgspec", "numpy")
+LOCAL = "local"
+DRIVERS = ("psycopg", "redis", "kazoo", "msgspec", "numpy")
 
 
 class Servers:
@@ -58,6 +60,7 @@ class Servers:
     def __init__(self, household: Household) -> None:
         self.household = household
         self._started: dict[tuple[str, ...], Backend] = {}
+        """By name, version, topology and provider."""
 
     def __enter__(self) -> Self:
         return self
@@ -65,13 +68,22 @@ class Servers:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def get(self, name: str, version: str | None, topology: str | None) -> Backend:
-        """A server of ours that answers."""
-        key = (name, version or "", topology or "")
+    def get(
+        self,
+        name: str,
+        version: str | None,
+        topology: str | None,
+        provider: str = LOCAL,
+        *,
+        gear: frozenset[str] = frozenset(),
+    ) -> Backend:
+        """A server of ours that answers; `gear` is what it has of its own: a clock, a disk."""
+        key = (name, version or "", topology or "", provider, *sorted(gear))
         if key not in self._started:
-            backend: Backend = find("backends", name)(
-                self.household, version=version, topology=topology
-            )
+            make = _maker(name, topology)
+            how = {} if provider == LOCAL else {"provider": provider}
+            backend = make(self.household, version=version, topology=topology, **how)
+            _equip(backend, gear)
             try:
                 backend.start()
             except BaseException:
@@ -235,22 +247,71 @@ def check_run_as(folder: Path, given: Given, *, meter: Meter) -> Run:
 
 def _backends(spec: Spec, wish: Wish, servers: Servers, view: View) -> dict[str, Backend]:
     """A ready server for each need: of ours, or the one at the given address."""
-    asked, version_, topology = backend_parts(spec.backend) if spec.backend else ("", None, None)
+    asked, version_, _ = backend_parts(spec.backend) if spec.backend else ("", None, None)
     addresses = _addresses(wish.dsn, servers.household)
+    provided = _provided(spec, addresses)
     backends: dict[str, Backend] = {}
     for name in dict.fromkeys(spec.needs):
         if name in addresses:
             backends[name] = addresses[name]
             backends[name].start()
             continue
-        mine = name == asked
-        backends[name] = servers.get(name, version_ if mine else None, topology if mine else None)
+        wanted = version_ if name == asked else None
+        topology = spec.topologies.get(name)
+        provider = spec.provider if name in provided else LOCAL
+        backends[name] = servers.get(name, wanted, topology, provider, gear=_gear(spec, name))
     unused = set(addresses) - set(backends)
     if unused:
         raise UsageError(
             f"--dsn for {', '.join(unused)}, but the strategy needs {', '.join(spec.needs)}"
         )
     return backends
+
+
+def _gear(spec: Spec, name: str) -> frozenset[str]:
+    """What the faults that strike a backend need it to have of its own."""
+    return frozenset(
+        gear
+        for fault in spec.faults
+        if (backend_of(fault) or spec.needs[0]) == name
+        for kind in kinds_of(fault)
+        if (gear := getattr(find("faults", kind), "gear", None))
+    )
+
+
+def _equip(backend: Any, gear: frozenset[str]) -> None:
+    """Have the backend start its servers with gear of their own."""
+    for each in sorted(gear):
+        give = getattr(backend, f"own_{each}", None)
+        if give is None:
+            raise UsageError(f"{backend.name} cannot have a {each} of its own")
+        give()
+
+
+def _provided(spec: Spec, without: Mapping[str, Backend]) -> list[str]:
+    """The needs that live on the provider's network; `UsageError` where none of them does."""
+    ours = [name for name in spec.needs if name not in without]
+    makers = {name: _maker(name, spec.topologies.get(name)) for name in ours}
+    found = [n for n in ours if spec.provider in getattr(makers[n], "providers", (LOCAL,))]
+    if not found and spec.provider != LOCAL:
+        topologies = {n: ", ".join(getattr(find("backends", n), "clusters", {})) for n in ours}
+        told = "; ".join(
+            f"those of {name} are {each or 'none'}" for name, each in topologies.items()
+        )
+        raise UsageError(
+            f"--provider {spec.provider} links the nodes of clusters, and this strategy runs on "
+            f"none that can live there (topologies: {told or 'only --dsn was given'})"
+        )
+    return found
+
+
+def _maker(name: str, topology: str | None) -> Callable[..., Backend]:
+    """The class of a backend in this topology."""
+    backend = find("backends", name)
+    others: Mapping[str, str] = getattr(backend, "clusters", {})
+    where = others.get(topology or "")
+    maker: Callable[..., Backend] = load_object(where) if where else backend
+    return maker
 
 
 def _addresses(dsns: Sequence[str], household: Household) -> dict[str, Backend]:
@@ -276,20 +337,21 @@ def _nemesis(spec: Spec) -> ScheduledNemesis | None:
     if not spec.faults:
         return None
     moments = plan(spec.faults, time=spec.time, lasts=spec.lasts, every=spec.every)
-    faults = {name: find("faults", name.partition("@")[0])() for name in spec.faults}
-    on = {name: name.partition("@")[2] or spec.needs[0] for name in spec.faults}
+    kinds = {kind for name in spec.faults for kind in kinds_of(name)}
+    faults = {kind: find("faults", kind)() for kind in kinds}
+    on = {name: backend_of(name) or spec.needs[0] for name in spec.faults}
     return ScheduledNemesis(moments, faults, on)
 
 
 def _check_powers(spec: Spec, backends: Mapping[str, Backend]) -> None:
     for name in spec.faults:
-        kind, _, where = name.partition("@")
-        target = where or spec.needs[0]
+        target = backend_of(name) or spec.needs[0]
         if target not in backends:
             raise UsageError(f"--faults {name}: this strategy does not use {target}")
-        missing = find("faults", kind)().missing(backends[target])
-        if missing:
-            raise UsageError(f"--faults {name} cannot strike here: {missing}")
+        for kind in kinds_of(name):
+            missing = find("faults", kind)().missing(backends[target])
+            if missing:
+                raise UsageError(f"--faults {name} cannot strike here: {missing}")
 
 
 def _versions(backends: Mapping[str, Backend]) -> dict[str, str]:
@@ -310,7 +372,26 @@ def diagnose() -> list[dict[str, Any]]:
         found = backend.available()
         detail = ", ".join(f"{one.version} ({one.source})" for one in found) or backend.missing()
         lines.append({"what": name, "found": bool(found), "detail": detail})
-    return lines
+    return [*lines, *_providers()]
+
+
+def _providers() -> list[dict[str, Any]]:
+    """Where nodes of clusters can live besides loopback, so that packets between them can be lost."""
+    from .backends import containers, netns
+
+    by = "" if netns.capable() else ", in a user namespace"
+    powers = (
+        ("netns", netns.missing(), f"network namespaces and nftables{by}"),
+        ("docker", containers.missing(), "containers and nftables"),
+    )
+    return [
+        {
+            "what": name,
+            "found": lacking is None,
+            "detail": lacking or f"{how}: partitions with --provider {name}",
+        }
+        for name, lacking, how in powers
+    ]
 
 
 def _environment(spec: Spec, settings: dict[str, dict[str, str]]) -> dict[str, Any]:

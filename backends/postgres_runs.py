@@ -12,20 +12,32 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from ..harness.errors import Broken, UsageError
-from ..harness.protocols import ClientSpec
+from ..harness.protocols import ClientSpec, Interruption
 from .local import within
+from .postgres_server import ask
 
 ISOLATIONS = ("read uncommitted", "read committed", "repeatable read", "serializable")
 FACTORY = "dokkaebi.backends.postgres_client:open_client"
 
-_SESSIONS = """
+SESSIONS = """
 SELECT count(*) FROM pg_stat_activity
 WHERE application_name = %s AND backend_type = 'client backend' AND pid <> pg_backend_pid()
 """
-_TERMINATE = """
+TERMINATE = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE application_name = %s AND backend_type = 'client backend' AND pid <> pg_backend_pid()
 """
+_INTERRUPT = """
+SELECT count(*) FROM (SELECT {call} AS struck FROM pg_stat_activity
+WHERE application_name = %s AND backend_type = 'client backend' AND {which}) s WHERE struck
+"""
+_INTERRUPTIONS: Mapping[Interruption, str] = {
+    "terminate": _INTERRUPT.format(call="pg_terminate_backend(pid)", which="true"),
+    "cancel": _INTERRUPT.format(call="pg_cancel_backend(pid)", which="state = 'active'"),
+    "cancel-waits": _INTERRUPT.format(
+        call="pg_cancel_backend(pid)", which="wait_event = 'SyncRep'"
+    ),
+}
 _SETTINGS = """
 SELECT name, setting || coalesce(' ' || unit, '') FROM pg_settings
 WHERE setting IS DISTINCT FROM boot_val
@@ -75,6 +87,10 @@ class PostgresRuns:
         """How the server is reached for questions that belong to no run."""
         raise NotImplementedError
 
+    def _client_dsn(self) -> str:
+        """How clients reach it, where that is another way."""
+        return self._admin_dsn()
+
     def _extra_arguments(self) -> dict[str, Any]:
         """What a worker's connection needs beside the address."""
         return {}
@@ -86,7 +102,7 @@ class PostgresRuns:
         database = f"dokkaebi_{run_id}"
         self._create(database)
         self._database = database
-        dsn = run_dsn(self._admin_dsn(), database=database, session=self._session, isolation=level)
+        dsn = run_dsn(self._client_dsn(), database=database, session=self._session, isolation=level)
         if level is not None:
             got = self._ask("SHOW default_transaction_isolation", dsn=dsn)[0][0]
             if got != level:
@@ -122,11 +138,15 @@ class PostgresRuns:
 
     def sessions(self) -> int:
         """How many of this run's sessions the server still shows, those in a transaction too."""
-        return int(self._ask(_SESSIONS, (self._session,))[0][0])
+        return int(self._ask(SESSIONS, (self._session,))[0][0])
 
     def terminate_sessions(self) -> None:
         """End this run's sessions on the server."""
-        self._ask(_TERMINATE, (self._session,))
+        self._ask(TERMINATE, (self._session,))
+
+    def interrupt(self, how: Interruption) -> int:
+        """End this run's sessions, or what they are at; how many."""
+        return int(self._ask(_INTERRUPTIONS[how], (self._session,))[0][0])
 
     def settings(self) -> Mapping[str, str]:
         """The server's settings that differ from its defaults; places and ports left out."""
@@ -136,20 +156,16 @@ class PostgresRuns:
         self, question: Any, parameters: Sequence[Any] | None = None, *, dsn: str | None = None
     ) -> list[tuple[Any, ...]]:
         """One statement on a connection of its own, in autocommit; its rows."""
-        import psycopg
+        return ask(dsn or self._admin_dsn(), question, parameters, **self._extra_arguments())
 
-        try:
-            with psycopg.connect(
-                dsn or self._admin_dsn(),
-                autocommit=True,
-                connect_timeout=5,
-                prepare_threshold=None,
-                **self._extra_arguments(),
-            ) as connection:
-                cursor = connection.execute(question, parameters)
-                return cursor.fetchall() if cursor.description else []
-        except psycopg.Error as error:
-            raise Broken(f"postgres: {' '.join(str(error).split())}") from error
+
+def set_isolation(database: str, level: str) -> Any:
+    """The statement that makes a level the default of all sessions of a database."""
+    from psycopg import sql
+
+    return sql.SQL("ALTER DATABASE {} SET default_transaction_isolation = {}").format(
+        sql.Identifier(database), sql.Literal(level)
+    )
 
 
 def _sql(text: Any, identifier: str | None = None, *, literal: str | None = None) -> Any:

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from ..harness.errors import Broken, UsageError
 from ..harness.protocols import ClientSpec
 from .local import wait_until, within
+from .valkey_server import connection
 
 FACTORY = "dokkaebi.backends.valkey_client:open_client"
 _TELLING = ("appendonly", "appendfsync", "save", "maxmemory", "maxmemory-policy")
@@ -101,20 +102,6 @@ class ValkeyRuns:
     @contextlib.contextmanager
     def _admin(self, *, timeout_s: float = 5.0) -> Iterator[Any]:
         """A connection for questions that belong to no run; its errors become `Broken`."""
-        import redis
-        from redis.backoff import NoBackoff
-        from redis.retry import Retry
-
-        server = redis.Redis.from_url(
-            named_dsn(self._server_dsn(), "dokkaebi"),
-            socket_timeout=timeout_s,
-            socket_connect_timeout=timeout_s,
-            retry=Retry(NoBackoff(), 0),
-            decode_responses=True,
-        )
-        try:
+        dsn = named_dsn(self._server_dsn(), "dokkaebi")
+        with connection(dsn, self.name, timeout_s=timeout_s) as server:
             yield server
-        except redis.RedisError as error:
-            raise Broken(f"{self.name}: {error}") from error
-        finally:
-            server.close()

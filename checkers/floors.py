@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from ..harness.faults import FaultRecord, fault_records
+from ..harness.faults import FaultRecord, fault_records, kinds_of
 from ..harness.history import History
 from ..harness.protocols import Ask, Workload
 from ..harness.result import Stats
@@ -63,8 +63,8 @@ def _counts(stats: Stats, workload: Workload, spec: Spec) -> Iterator[str]:
 
 def _faults(records: list[FaultRecord], spec: Spec) -> Iterator[str]:
     """Each kind of fault took effect at least once, by proof and while something was asked."""
-    for name in spec.faults:
-        mine = [record for record in records if record.name == name.partition("@")[0]]
+    for name in dict.fromkeys(kind for fault in spec.faults for kind in kinds_of(fault)):
+        mine = [record for record in records if record.name == name]
         if not mine:
             yield f"{name} was never injected"
         elif not any(record.took_effect for record in mine):

@@ -13,11 +13,15 @@ from typing import Any
 import msgspec
 
 from .errors import UsageError
+from .faults import kinds_of, shortest
 from .loading import load_file, load_strategy, strategies_in
 from .plugins import find, registered, unknown_name
 from .spec import SECOND, Aim, Spec, parse_duration, redact
 
 ALIASES = {"redis": "valkey", "postgresql": "postgres", "pg": "postgres"}
+
+
+USUAL_TIME = 10 * SECOND
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +40,8 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     workers: int = 8
     processes: int = 2
     rate: float | None = None
-    time: int = 10 * SECOND
+    time: int | None = None
+    """None is ten seconds, or as long as it takes that every fault has a turn."""
     keys: int | None = None
     seed: int = 0
     provider: str = "local"
@@ -76,26 +81,25 @@ def choose(wish: Wish) -> tuple[Spec, Chosen]:
     for option, given in (("--time", wish.time), ("--for", wish.lasts), ("--every", wish.every)):
         if given == 0:
             raise UsageError(f"{option} must be longer than nothing")
-    lasts = wish.lasts
-    if lasts is None:
-        ttl = getattr(instance, "ttl", None)
-        lasts = round(2 * ttl * SECOND) if ttl else SECOND
+    lasts = _lasts(wish, strategy, instance)
+    time = wish.time or max(USUAL_TIME, shortest(len(faults), lasts))
     spec = Spec(
         workload=workload.name,
         strategy=chosen.reference,
         label=chosen.label,
         needs=_needs(strategy, wish.on),
+        topologies=_topologies(strategy, wish.on),
         backend=wish.on,
         isolation=_isolation(wish, strategy),
         faults=faults,
-        every=wish.every if wish.every is not None else max(2 * SECOND, wish.time // 5),
+        every=wish.every if wish.every is not None else max(2 * SECOND, time // 5),
         lasts=lasts,
         aim=wish.aim,
         level=wish.level,
         workers=wish.workers,
         processes=wish.processes,
         rate=wish.rate,
-        time=wish.time,
+        time=time,
         op_timeout=wish.op_timeout,
         seed=wish.seed,
         provider=wish.provider,
@@ -275,13 +279,22 @@ def _needs(strategy: type[Any], on: str | None) -> tuple[str, ...]:
         )
     needs = []
     for need in raw:
-        options = [ALIASES.get(option, option) for option in need.split("|")]
+        options = [backend_name(option) for option in need.split("|")]
         needs.append(wanted if wanted in options else options[0])
     for need in needs:
         find("backends", str(need))
     if wanted is not None and wanted not in needs:
         raise UsageError(f"{strategy.__name__} needs {', '.join(raw)}; it cannot run on {wanted}")
     return tuple(map(str, needs))
+
+
+def _topologies(strategy: type[Any], on: str | None) -> dict[str, str]:
+    """The topology of each need that names one, as in `valkey:replicas`; `--on` may name another."""
+    asked = [option for need in strategy.needs for option in need.split("|")]
+    named = {backend_name(each): topology for each in asked if (topology := backend_parts(each)[2])}
+    if on is not None and (topology := backend_parts(on)[2]):
+        named[backend_name(on)] = topology
+    return named
 
 
 def _isolation(wish: Wish, strategy: type[Any]) -> str | None:
@@ -293,10 +306,19 @@ def _faults(wish: Wish, strategy: type[Any]) -> tuple[str, ...]:
     asked = wish.faults if wish.faults is not None else getattr(strategy, "faults", ())
     if isinstance(asked, str):
         raise UsageError(f'{strategy.__name__}: faults is a list, like `faults = ["{asked}"]`')
-    names = [part for name in asked for part in str(name).split("+") if part and part != "none"]
+    names = [str(name) for name in asked if name and name != "none"]
     for name in names:
-        find("faults", name.partition("@")[0])
+        for kind in kinds_of(name):
+            find("faults", kind)
     return tuple(dict.fromkeys(names))
+
+
+def _lasts(wish: Wish, strategy: type[Any], workload: Any) -> int:
+    """How long a fault lasts, in ns: as asked, as the strategy says, longer than any lease, or 1 s."""
+    if wish.lasts is not None:
+        return wish.lasts
+    ttl = getattr(workload, "ttl", None)
+    return round(getattr(strategy, "lasts", 2 * ttl if ttl else 1.0) * SECOND)
 
 
 def _params(wish: Wish, chosen: Chosen) -> dict[str, Any]:

@@ -28,6 +28,7 @@ class Context:
         dsns: Mapping[str, str] | None = None,
         resource: tuple[str, int] | None = None,
         point: Callable[[str], None] | None = None,
+        node: Callable[[str, str, int], Any] | None = None,
     ) -> None:
         self.worker = worker
         self.rng = rng
@@ -41,6 +42,7 @@ class Context:
         self._clients = dict(clients or {})
         self._dsns = dict(dsns or {})
         self._point = point
+        self._node = node
 
     def __getattr__(self, name: str) -> Any:
         clients = self.__dict__.get("_clients", {})
@@ -61,6 +63,16 @@ class Context:
             )
         self.untraced = True
         return self._dsns[backend]
+
+    def node(self, backend: str, role: str, index: int = 0) -> Any:
+        """A connection to one node of a cluster: a role at the start of the run, or a name.
+
+        `ctx.node("postgres", "replica", 0)`, `ctx.node("valkey", "n2")`. The first call opens it;
+        it is closed with the client. Raises `UsageError` where there is no such node.
+        """
+        if self._node is None:
+            raise UsageError(f"ctx.node({backend!r}, {role!r}): there are no clusters here")
+        return self._node(backend, role, index)
 
     def point(self, name: str) -> None:
         """Name a place where a fault may be aimed; returns at once unless the nemesis armed it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Generator, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import msgspec
 import psutil
@@ -138,7 +138,7 @@ class Strategy(Protocol):
     """How one workload's operations are carried out on a backend; users write these.
 
     No base class is needed. Optional members: `setup(ctx)`, `close()`, `teardown(ctx)`,
-    `expect`, `anomaly`, `faults`, `isolation`, `autocommit`, `single_transaction`, `lease`,
+    `expect`, `anomaly`, `known` (why a safe one may be violated nonetheless), `faults`, `lasts` (seconds that each fault lasts), `isolation`, `autocommit`, `single_transaction`, `lease`,
     `fencing`, `params`.
     """
 
@@ -152,6 +152,18 @@ class Strategy(Protocol):
 # --- what it runs on -----------------------------------------------------------------------------
 
 
+class NodeSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One node of a cluster, as `ctx.node(backend, role, index)` reaches it.
+
+    `role` is what the node was when the run began; `name` is its own (`n1`), and stays with it.
+    """
+
+    name: str
+    role: str
+    arguments: dict[str, Any]
+    dsn: str
+
+
 class ClientSpec(msgspec.Struct, frozen=True, kw_only=True):
     """How a worker process opens clients of one backend: a factory's name and its arguments."""
 
@@ -161,6 +173,16 @@ class ClientSpec(msgspec.Struct, frozen=True, kw_only=True):
     arguments: dict[str, Any]
     dsn: str
     """What `ctx.dsn(backend)` answers."""
+    nodes: tuple[NodeSpec, ...] = ()
+    """The nodes of a cluster, each reached by the same factory."""
+
+    def node(self, role: str, index: int) -> NodeSpec:
+        """The node that `ctx.node` names; raises LookupError with what there is."""
+        there = [node for node in self.nodes if role in (node.role, node.name)]
+        if not 0 <= index < len(there):
+            roles = ", ".join(f"{node.name} ({node.role})" for node in self.nodes)
+            raise LookupError(f"{self.backend} has no {role} {index}: it has {roles or 'no nodes'}")
+        return there[index]
 
 
 class ClientOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -272,6 +294,128 @@ class Pause(Processes, Protocol):
 
     def resume(self) -> None:
         """SIGCONT every process, children first."""
+
+
+Pair = tuple[str, str]
+"""A direction in which bytes go: from whom, to whom. `CLIENTS` stands for all of them."""
+
+CLIENTS = "clients"
+
+Shape = Literal["primary", "replica", "node", "one-way", "bridge", "halves", "ring", "clients"]
+"""How a partition divides the nodes (`nemesis/partitions.py` says what each one is)."""
+
+
+@runtime_checkable
+class Node(Kill, Pause, Protocol):
+    """One server of a cluster."""
+
+    name: str
+
+    def answers(self) -> bool:
+        """Whether it answers a simple question right now."""
+
+    def role(self) -> str:
+        """What it says that it is: `primary`, `replica`, `leader`, ...; `unknown` if it is mute."""
+
+
+@runtime_checkable
+class Cluster(Protocol):
+    """A backend of several nodes, whose links are ours to cut."""
+
+    nodes: Sequence[Any]
+    """The nodes, in the order of their names."""
+    shapes: tuple[Shape, ...]
+    """The partitions that its links can express."""
+
+    def primary(self) -> Any:
+        """The node that has the say at the moment."""
+
+    def peers(self) -> Sequence[Pair]:
+        """The links between nodes, both directions, that can be cut."""
+
+    def cut(self, pairs: Iterable[Pair]) -> None:
+        """From now on nothing passes in these directions; connections hang, they do not end."""
+
+    def reconnect(self) -> None:
+        """Undo every cut; what hung goes on."""
+
+    def cannot_slow(self) -> str | None:
+        """Why its links cannot be made slow; None if they can."""
+
+    def slow(self, pairs: Iterable[Pair], *, delay_s: float, rate: float = 0.0) -> None:
+        """From now on what goes in these directions is late, and at most `rate` bytes a second."""
+
+    def held(self) -> Held:
+        """What the cuts keep back at the moment."""
+
+
+class Held(msgspec.Struct, frozen=True):
+    """What links keep back: bytes that were sent and do not arrive, connections that hang; how
+    many bytes were made late; and where packets are lost, how many were."""
+
+    bytes: int
+    connections: int
+    slowed: int = 0
+    packets: int = 0
+
+
+@runtime_checkable
+class Promote(Cluster, Protocol):
+    """A cluster in which a replica can be made the primary."""
+
+    def promote(self, *, most: bool = True) -> Any:
+        """Make the replica that has most (or least) the primary, lead new clients there; say which."""
+
+    def rejoin(self) -> None:
+        """Make every node that is no replica of the primary one again, started if it is down."""
+
+
+@runtime_checkable
+class Lag(Cluster, Protocol):
+    """A cluster whose replicas can be held back while they go on answering."""
+
+    def hold_back(self, node: Any) -> None:
+        """From now on this replica applies nothing new."""
+
+    def let_go(self, node: Any) -> None:
+        """It applies what it has, and goes on."""
+
+    def behind(self, node: Any) -> int:
+        """How many bytes of the log it has still to apply."""
+
+
+@runtime_checkable
+class SkewClock(Protocol):
+    """A server (a node) whose wall clock can be moved, where it was given one of its own."""
+
+    clock: Any
+    """What moves it: `clock.shift(seconds)`; None where it has the machine's clock."""
+
+    def now(self) -> float:
+        """Its wall clock, in seconds since 1970, as it says itself."""
+
+
+@runtime_checkable
+class PowerLoss(Protocol):
+    """A server (a node) whose power can be cut, where it was given a disk of its own."""
+
+    disk: Any
+    """Its own disk; None where it has the machine's."""
+
+    def lose_power(self) -> bool:
+        """Lose what was not synced, and every process; whether the disk took no write any more."""
+
+
+Interruption = Literal["terminate", "cancel", "cancel-waits"]
+"""Sessions are ended; or their statements are cancelled; or only their waits for a standby are."""
+
+
+@runtime_checkable
+class Interrupt(Protocol):
+    """A backend that can end what this run's sessions are at."""
+
+    def interrupt(self, how: Interruption) -> int:
+        """Do it to every session that it applies to at the moment; how many that were."""
 
 
 @runtime_checkable

@@ -17,6 +17,7 @@ from types import CoroutineType
 from typing import Any
 
 from .context import Context
+from .errors import UsageError
 from .history import Phase
 from .journal import Segment
 from .loading import load_object, load_strategy
@@ -78,12 +79,14 @@ class Seat:
         self.error: BaseException | None = None
         """What the last operation raised."""
         self.context: Context | None = None
+        self._options: ClientOptions | None = None
+        self._nodes: dict[tuple[str, str], Any] = {}
         self._loop = asyncio.new_event_loop() if shop.asynchronous else None
 
     def open(self) -> None:
         """Open the clients, then the strategy, then the session; may raise anything."""
         config, shop = self.shop.config, self.shop
-        options = ClientOptions(
+        self._options = ClientOptions(
             tracer=self.tracer,
             asynchronous=shop.asynchronous,
             autocommit=getattr(shop.strategy, "autocommit", None),
@@ -91,9 +94,7 @@ class Seat:
         )
         handles = {}
         for spec in config.clients:
-            client = self.settled(shop.factories[spec.backend](spec.arguments, options))
-            self.clients.append(client)
-            handles[spec.backend] = client.handle
+            handles[spec.backend] = self._opened(spec.backend, spec.arguments)
         self.context = Context(
             worker=self.worker,
             rng=random.Random(f"{config.seed}/ctx/{self.process}"),
@@ -104,10 +105,30 @@ class Seat:
             dsns={spec.backend: spec.dsn for spec in config.clients},
             resource=config.resource,
             point=lambda name: shop.point(self.process, name),
+            node=self._node,
         )
         self.strategy = shop.strategy()
         self.settled(self.strategy.open(self.context))
         self.session = shop.workload.session(self.strategy, self.context)
+
+    def _opened(self, backend: str, arguments: Mapping[str, Any]) -> Any:
+        """A new client's handle; what it does is accounted to the operations from now on."""
+        client = self.settled(self.shop.factories[backend](arguments, self._options))
+        self.clients.append(client)
+        return client.handle
+
+    def _node(self, backend: str, role: str, index: int) -> Any:
+        """What `ctx.node` gives: one connection a node, whatever it is asked for as."""
+        spec = next((each for each in self.shop.config.clients if each.backend == backend), None)
+        if spec is None:
+            raise UsageError(f"ctx.node({backend!r}, ...): the strategy does not need {backend}")
+        try:
+            node = spec.node(role, index)
+        except LookupError as error:
+            raise UsageError(str(error)) from None
+        if (backend, node.name) not in self._nodes:
+            self._nodes[backend, node.name] = self._opened(backend, node.arguments)
+        return self._nodes[backend, node.name]
 
     def settled(self, value: Any) -> Any:
         """The value, awaited if it is awaitable."""

@@ -35,6 +35,8 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     label: str
     """How the strategy is called on the command line."""
     needs: tuple[str, ...] = ()
+    topologies: dict[str, str] = {}
+    """Of the backends that are not in their default one: `{"valkey": "sentinel"}`."""
     backend: str | None = None
     """What `--on` said: `postgres`, `postgres@16`."""
     isolation: str | None = None

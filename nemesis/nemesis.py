@@ -5,24 +5,30 @@ What is about to be done is written to `faults.jsonl` first; what was done goes 
 
 from __future__ import annotations
 
+import itertools
 import random
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from ..harness.engine import Arena
 from ..harness.errors import Broken
-from ..harness.faults import heal_event, inject_event
+from ..harness.faults import SHORTEST_GAP, heal_event, inject_event, kinds_of
 from ..harness.protocols import Backend
-from .schedule import SHORTEST_GAP, Moment
+from .schedule import Moment
 from .strike import Fault, Strike
 
 
 class ScheduledNemesis:
-    """Strikes at the planned moments. `faults` are by name, `on` says which backend each strikes."""
+    """Strikes at the planned moments.
+
+    `faults` are by kind; `on` says which backend each planned fault strikes, one that is several
+    at once (`partition+kill`) too.
+    """
 
     def __init__(
         self,
@@ -33,6 +39,7 @@ class ScheduledNemesis:
         self._moments = moments
         self._faults = faults
         self._on = on
+        self._numbers = itertools.count(1)
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
 
@@ -58,7 +65,7 @@ class ScheduledNemesis:
             for number, moment in enumerate(self._moments, start=1):
                 due = began + late + moment.at / 1e9
                 latest = began + (arena.spec.time - moment.lasts) / 1e9
-                if number <= len(self._faults):
+                if number <= len(self._on):
                     # Healing took longer than planned: the gap gives way, not a kind's first turn.
                     soonest = time.monotonic() + SHORTEST_GAP / 1e9
                     due = min(due, max(latest, soonest))
@@ -74,45 +81,97 @@ class ScheduledNemesis:
             self._error = error
 
     def _strike(self, arena: Arena, rng: random.Random, number: int, moment: Moment) -> None:
-        fault = self._faults[moment.name]
-        backend: Backend = arena.backends[self._on[moment.name]]
-        strike = fault.draw(arena, rng, backend, aimed=_aimed(arena.spec.aim, rng, number))
-        _note(arena, {"id": number, "name": fault.name, "at": arena.now(), **strike.intent()})
-        arena.active = f"{fault.name} on {strike.target}"
+        """One moment: its faults one after the other, spread over its length, then all healed."""
+        began = time.monotonic()
+        kinds = kinds_of(moment.name)
+        under_way: list[_UnderWay] = []
         try:
-            strike.inject()
-            arena.active = f"{fault.name} on {strike.target.partition(' (')[0]}"
-            arena.injected += 1
-            arena.record(
-                inject_event(
-                    time=round(strike.began * 1e9) - arena.epoch_ns,
-                    name=fault.name,
-                    number=number,
-                    target=strike.target,
-                    processes=strike.processes,
-                )
-            )
-            left = strike.began + moment.lasts / 1e9 - time.monotonic()
-            arena.over.wait(max(0.0, left))
+            for place, kind in enumerate(kinds):
+                due = began + moment.lasts / 1e9 * place / len(kinds)
+                if arena.over.wait(max(0.0, due - time.monotonic())):
+                    break
+                aimed = _aimed(arena.spec.aim, rng, number)
+                under_way.append(self._draw(arena, rng, kind, moment, aimed=aimed))
+                _inject(arena, under_way)
+            first = under_way[0].strike.began if under_way else began
+            arena.over.wait(max(0.0, first + moment.lasts / 1e9 - time.monotonic()))
         finally:
-            self._heal(arena, strike, fault.name, number)
+            _heal_all(arena, under_way)
             arena.active = None
 
-    def _heal(self, arena: Arena, strike: Strike, name: str, number: int) -> None:
-        strike.heal()
-        proof = strike.evidence()
-        arena.took_effect += proof.took_effect
-        at = arena.now()
-        arena.record(
-            heal_event(
-                time=at,
-                name=name,
-                number=number,
-                took_effect=proof.took_effect,
-                evidence=proof.sentence,
-            )
+    def _draw(
+        self, arena: Arena, rng: random.Random, kind: str, moment: Moment, *, aimed: bool
+    ) -> _UnderWay:
+        fault = self._faults[kind]
+        backend: Backend = arena.backends[self._on[moment.name]]
+        strike = fault.draw(arena, rng, backend, aimed=aimed)
+        return _UnderWay(next(self._numbers), fault.name, strike)
+
+
+@dataclass(frozen=True, slots=True)
+class _UnderWay:
+    """A fault that was drawn, and has to be healed whatever happens."""
+
+    number: int
+    name: str
+    strike: Strike
+
+
+def _inject(arena: Arena, under_way: Sequence[_UnderWay]) -> None:
+    """Inject the last of these, and write down what is done before and after."""
+    one = under_way[-1]
+    strike = one.strike
+    _note(arena, {"id": one.number, "name": one.name, "at": arena.now(), **strike.intent()})
+    arena.active = _told(under_way)
+    strike.inject()
+    arena.active = _told(under_way).partition(" (")[0]
+    arena.injected += 1
+    arena.record(
+        inject_event(
+            time=round(strike.began * 1e9) - arena.epoch_ns,
+            name=one.name,
+            number=one.number,
+            target=strike.target,
+            processes=strike.processes,
         )
-        _note(arena, {"id": number, "name": name, "healed": at, "took_effect": proof.took_effect})
+    )
+
+
+def _told(under_way: Sequence[_UnderWay]) -> str:
+    return " and ".join(f"{each.name} on {each.strike.target}" for each in under_way)
+
+
+def _heal_all(arena: Arena, under_way: Sequence[_UnderWay]) -> None:
+    """Heal in the order of injection: what cannot be healed keeps nothing else from it.
+
+    Links are cut first, and must stand again before a node can join those it was cut off from.
+    """
+    errors: list[BaseException] = []
+    for one in under_way:
+        try:
+            _heal(arena, one)
+        except Exception as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+
+
+def _heal(arena: Arena, one: _UnderWay) -> None:
+    one.strike.heal()
+    proof = one.strike.evidence()
+    arena.took_effect += proof.took_effect
+    at = arena.now()
+    arena.record(
+        heal_event(
+            time=at,
+            name=one.name,
+            number=one.number,
+            took_effect=proof.took_effect,
+            evidence=proof.sentence,
+        )
+    )
+    done = {"healed": at, "took_effect": proof.took_effect}
+    _note(arena, {"id": one.number, "name": one.name, **done})
 
 
 def _aimed(aim: str, rng: random.Random, number: int) -> bool:

@@ -39,6 +39,8 @@ class LongFork(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     strategies: ClassVar[Mapping[str, str]] = {
         "one-statement": f"{_HERE}.postgres:OneStatement",
         "one-by-one": f"{_HERE}.postgres:OneByOne",
+        "primary-only": f"{_HERE}.postgres_replicas:PrimaryOnly",
+        "primary-and-replica": f"{_HERE}.postgres_replicas:PrimaryAndReplica",
         "mget": f"{_HERE}.valkey:Mget",
     }
 

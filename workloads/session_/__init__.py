@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection, Hashable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 
@@ -24,7 +24,7 @@ _HERE = "dokkaebi.workloads.session_.strategies"
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Writes and reads in equal parts. Each process has two keys, so that its writes have an order
+    """Writes, a share of all operations, and reads. Each process has two keys, so that its writes have an order
     that others can see. `guarantees` are those that are demanded.
     """
 
@@ -40,10 +40,15 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         "row": f"{_HERE}.postgres:Row",
         "private-cache": f"{_HERE}.postgres:PrivateCache",
         "snapshot-kept-open": f"{_HERE}.postgres:SnapshotKeptOpen",
+        "read-from-replica": f"{_HERE}.postgres_replicas:ReadFromReplica",
+        "read-from-any-replica": f"{_HERE}.postgres_replicas:ReadFromAnyReplica",
+        "pinned-after-write": f"{_HERE}.postgres_replicas:PinnedAfterWrite",
+        "replica-with-token": f"{_HERE}.postgres_replicas:ReplicaWithToken",
         "key": f"{_HERE}.valkey:Key",
     }
 
     guarantees: Collection[str] = GUARANTEES
+    write_share: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.5
 
     def initial(self) -> Mapping[Any, Any]:
         """Nothing: keys come into being when they are first written."""
@@ -59,7 +64,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         alive = {2 * process, 2 * process + 1}
         number = 0
         while True:
-            if rng.random() < 0.5:
+            if rng.random() < self.write_share:
                 number += 1
                 yield Ask("write", [2 * process + number % 2, number])
                 continue

@@ -78,7 +78,7 @@ class SetNxCompareAndDel(_SetNx):
     """
 
     expect = "safe"
-    faults = ("none", "kill-client")
+    faults: tuple[str, ...] = ("none", "kill-client")
 
     def release(self, name: str, token: str) -> None:
         """Compare and delete."""

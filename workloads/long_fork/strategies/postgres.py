@@ -34,9 +34,13 @@ class OneStatement:
 
     def read(self, keys: list[int]) -> list[int | None]:
         """One statement."""
-        rows = self.postgres.execute("SELECT id FROM written WHERE id = ANY(%s)", (keys,))
+        return self.read_on(self.postgres, keys)
+
+    def read_on(self, node: Connection[Any], keys: list[int]) -> list[int | None]:
+        """One statement on this connection."""
+        rows = node.execute("SELECT id FROM written WHERE id = ANY(%s)", (keys,))
         found = {key for (key,) in rows.fetchall()}
-        self.postgres.commit()
+        node.commit()
         return [1 if key in found else None for key in keys]
 
 

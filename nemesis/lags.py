@@ -1,0 +1,81 @@
+"""`lag`: replicas go on answering, but apply nothing new until the fault ends."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from ..harness.engine import Arena
+from ..harness.protocols import Backend, Evidence, Lag
+from .targets import Which, chosen
+
+
+class LagReplicas:
+    """`lag`: every replica is held back."""
+
+    name: ClassVar[str] = "lag"
+    which: ClassVar[Which] = "replicas"
+
+    def missing(self, backend: Backend) -> str | None:
+        """It needs replicas whose replay is ours."""
+        if isinstance(backend, Lag):
+            return None
+        topologies = ", ".join(getattr(backend, "clusters", {})) or "none"
+        return (
+            f"{backend.name} has no replica to hold back (topologies of {backend.name}: "
+            f"{topologies})"
+        )
+
+    def draw(
+        self, arena: Arena, rng: random.Random, backend: Backend, *, aimed: bool
+    ) -> _LagStrike:
+        """Which replicas."""
+        if self.which == "one":
+            replicas, _ = chosen(backend, "replicas", rng)
+            struck = [rng.choice(replicas)]
+            return _LagStrike(backend, struck, f"{backend.name}: {struck[0].name} falls behind")
+        return _LagStrike(backend, *chosen(backend, self.which, rng))
+
+
+class LagOne(LagReplicas):
+    """`lag-one`: one replica is held back, the others go on."""
+
+    name = "lag-one"
+    which = "one"
+
+
+class _LagStrike:
+    def __init__(self, backend: Any, nodes: Sequence[Any], target: str) -> None:
+        self.backend = backend
+        self.nodes = nodes
+        self.target = target
+        self.processes: list[int] = []
+        self._behind: list[int] = []
+        self.began = self._ended = 0.0
+
+    def intent(self) -> dict[str, Any]:
+        return {"nodes": [node.name for node in self.nodes]}
+
+    def inject(self) -> None:
+        self.began = time.monotonic()
+        for node in self.nodes:
+            self.backend.hold_back(node)
+
+    def heal(self) -> None:
+        if not self._behind:
+            self._behind = [self.backend.behind(node) for node in self.nodes]
+        for node in self.nodes:
+            self.backend.let_go(node)
+        self._ended = time.monotonic()
+
+    def evidence(self) -> Evidence:
+        told = ", ".join(
+            f"{node.name} by {behind:,} bytes"
+            for node, behind in zip(self.nodes, self._behind, strict=False)
+        )
+        return Evidence(
+            bool(self._behind) and min(self._behind) > 0,
+            f"after {self._ended - self.began:.2f} s they were behind: {told or 'not measured'}",
+        )
