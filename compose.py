@@ -372,7 +372,32 @@ def diagnose() -> list[dict[str, Any]]:
         found = backend.available()
         detail = ", ".join(f"{one.version} ({one.source})" for one in found) or backend.missing()
         lines.append({"what": name, "found": bool(found), "detail": detail})
-    return [*lines, *_providers()]
+    return [*lines, *_gears(), *_providers()]
+
+
+def _gears() -> list[dict[str, Any]]:
+    """What some topologies and faults need besides servers."""
+    from .backends import clocks, disks, pgbouncer
+    from .harness.errors import Unavailable
+
+    try:
+        pooler, lacking = f"{pgbouncer.version()}: postgres:pgbouncer", ""
+    except Unavailable as missing:
+        pooler, lacking = "", str(missing)
+    library = clocks.library()
+    return [
+        {"what": "pgbouncer", "found": not lacking, "detail": pooler or lacking},
+        {
+            "what": "clocks",
+            "found": library is not None,
+            "detail": "libfaketime: --faults clock" if library else clocks.MISSING,
+        },
+        {
+            "what": "disks",
+            "found": disks.can(),
+            "detail": "loop devices: --faults power-loss" if disks.can() else disks.MISSING,
+        },
+    ]
 
 
 def _providers() -> list[dict[str, Any]]:
