@@ -23,8 +23,6 @@ from .docker_remains import LABEL, daemon, remove_containers
 from .network import Site
 from .packets import ADMIN, RANGE, PacketLinks, counted, replacing
 
-MISSING = "install docker (Python package) and start a Docker daemon (docker.io, system package)"
-
 _NOT_SHARED = frozenset({"/dev", "/proc", "/run", "/sys", "/tmp", "/lost+found"})
 
 # At its sender where that is a node, so that each lost packet is counted once.
@@ -44,10 +42,11 @@ def missing() -> str | None:
     if not netns.capable():
         return "needs root: servers enter the containers' network stacks"
     try:
-        client = daemon()
-        client.close()
-    except Exception as error:  # the SDK is not here, or whatever it and its drivers raise
-        return f"{MISSING}; {type(error).__name__}: {error}"
+        daemon().close()
+    except ImportError:
+        return "install docker (Python package)"
+    except Exception:  # whatever the SDK and what it is made of raise
+        return "no Docker daemon answers: start one (docker.io, system package), or set DOCKER_HOST"
     return None
 
 
