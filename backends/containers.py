@@ -13,6 +13,7 @@ import io
 import sys
 import tarfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -149,8 +150,9 @@ class Containers(PacketLinks):
 
     def _drop(self, pairs: Sequence[tuple[str, str]]) -> None:
         """Every container knows all pairs; those it is no part of never match there."""
-        for name in self._pids:
-            self._nft(name, replacing("inet", pairs))
+        orders = replacing("inet", pairs)
+        with ThreadPoolExecutor(max(1, len(self._pids))) as pool:
+            list(pool.map(lambda name: self._nft(name, orders), self._pids))
 
     def _counters(self) -> Iterator[tuple[str, str, int, int]]:
         found: dict[tuple[str, str], tuple[int, int]] = {}
