@@ -30,8 +30,12 @@ bench: $(VENV)/.test
 bench-checkers: $(VENV)/.test
 	$(BIN)/python bench/checkers.py
 
+# Every strategy under every fault that it declares, 20 seeds each, and schedules drawn at random.
+SCHEDULES ?= 200
 soak: $(VENV)/.test
 	$(BIN)/python bench/soak.py
+	DOKKAEBI_SCHEDULES=$(SCHEDULES) DOKKAEBI_DEATHS=20 $(BIN)/python -m pytest -q --timeout 0 \
+		tests/e2e/test_schedules.py tests/e2e/test_death.py
 
 docs: $(VENV)/.demo
 	$(BIN)/python docs/generate.py

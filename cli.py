@@ -227,7 +227,11 @@ def _per_command(table: dict[str, Any]) -> dict[str, Any]:
 @click.option("--workers", type=click.IntRange(1, 1000), default=8, show_default=True)
 @click.option("--processes", type=click.IntRange(1, 100), default=2, show_default=True)
 @click.option("--rate", type=Rate(), help="Operations a second, all workers together.")
-@click.option("--time", type=Duration(), default="10s", show_default=True)
+@click.option(
+    "--time",
+    type=Duration(),
+    help="How long  [default: 10s, or until every fault had a turn]",
+)
 @click.option("--keys", type=click.IntRange(1), help="How many keys.")
 @click.option("--seed", type=int, default=None, help="What is asked, and when faults are due.")
 @click.option(

@@ -48,7 +48,7 @@ from .results.store import (
 )
 
 LOCAL = "local"
-DRIVERS = ("psycopg", "redis", "msgspec", "numpy")
+DRIVERS = ("psycopg", "redis", "kazoo", "msgspec", "numpy")
 
 
 class Servers:
@@ -69,14 +69,21 @@ class Servers:
         self.stop()
 
     def get(
-        self, name: str, version: str | None, topology: str | None, provider: str = LOCAL
+        self,
+        name: str,
+        version: str | None,
+        topology: str | None,
+        provider: str = LOCAL,
+        *,
+        gear: frozenset[str] = frozenset(),
     ) -> Backend:
-        """A server of ours that answers."""
-        key = (name, version or "", topology or "", provider)
+        """A server of ours that answers; `gear` is what it has of its own: a clock, a disk."""
+        key = (name, version or "", topology or "", provider, *sorted(gear))
         if key not in self._started:
             make = _maker(name, topology)
             how = {} if provider == LOCAL else {"provider": provider}
             backend = make(self.household, version=version, topology=topology, **how)
+            _equip(backend, gear)
             try:
                 backend.start()
             except BaseException:
@@ -250,14 +257,35 @@ def _backends(spec: Spec, wish: Wish, servers: Servers, view: View) -> dict[str,
             backends[name].start()
             continue
         wanted = version_ if name == asked else None
+        topology = spec.topologies.get(name)
         provider = spec.provider if name in provided else LOCAL
-        backends[name] = servers.get(name, wanted, spec.topologies.get(name), provider)
+        backends[name] = servers.get(name, wanted, topology, provider, gear=_gear(spec, name))
     unused = set(addresses) - set(backends)
     if unused:
         raise UsageError(
             f"--dsn for {', '.join(unused)}, but the strategy needs {', '.join(spec.needs)}"
         )
     return backends
+
+
+def _gear(spec: Spec, name: str) -> frozenset[str]:
+    """What the faults that strike a backend need it to have of its own."""
+    return frozenset(
+        gear
+        for fault in spec.faults
+        if (backend_of(fault) or spec.needs[0]) == name
+        for kind in kinds_of(fault)
+        if (gear := getattr(find("faults", kind), "gear", None))
+    )
+
+
+def _equip(backend: Any, gear: frozenset[str]) -> None:
+    """Have the backend start its servers with gear of their own."""
+    for each in sorted(gear):
+        give = getattr(backend, f"own_{each}", None)
+        if give is None:
+            raise UsageError(f"{backend.name} cannot have a {each} of its own")
+        give()
 
 
 def _provided(spec: Spec, without: Mapping[str, Backend]) -> list[str]:

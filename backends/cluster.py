@@ -49,8 +49,28 @@ class Cluster:
         self.links = NETWORKS[provider](household)
         self._front = 0
         """The clients' door to the primary."""
+        self.clocks = False
+        """Whether every node has a clock of its own."""
+        self.disks = False
+        """Whether every node has a disk of its own."""
         self.leader: Any = None
         """The node that new clients of the primary are led to."""
+
+    def own_clock(self) -> None:
+        """Give every node a clock of its own when it is made; raises `Unavailable`."""
+        self.clocks = True
+
+    def own_disk(self) -> None:
+        """Give every node a disk of its own when it is made; raises `Unavailable`."""
+        self.disks = True
+
+    def equip(self, node: Any) -> Any:
+        """The node with a clock and a disk of its own, where those were asked for."""
+        if self.clocks:
+            node.own_clock()
+        if self.disks:
+            node.own_disk()
+        return node
 
     # --- for the subclass ------------------------------------------------------------------------
 
@@ -92,6 +112,13 @@ class Cluster:
     def door(self, source: str, target: str) -> int:
         """The port alone, where all hosts are this one."""
         return self.address(source, target)[1]
+
+    @property
+    def doors(self) -> Links:
+        """The relay's doors, for clusters that know no other network."""
+        if not isinstance(self.links, Links):
+            raise Broken(f"the nodes of {self.name} live on loopback only")
+        return self.links
 
     def client_host(self, name: str) -> str:
         """The host at which clients reach a node; without a name, the one they are led to."""
@@ -147,8 +174,9 @@ class Cluster:
 
     def restart(self) -> None:
         """Start every node that is down, and wait until the cluster is ready."""
-        for node in self._down():
-            node.restart()
+        down = list(self._down())
+        with ThreadPoolExecutor(max(1, len(down))) as pool:
+            list(pool.map(lambda node: node.restart(), down))
         self.await_ready()
 
     def pause(self) -> list[psutil.Process]:

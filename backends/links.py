@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import msgspec
@@ -75,11 +75,32 @@ class Links:
             self._doors[source, target] = self.open(source, target)
         return LOOPBACK, self._doors[source, target]
 
-    def open(self, source: str, target: str) -> int:
-        """A new door through which `source` reaches the node `target`; its port."""
-        port = self._household.free_port()
-        self._order(do="open", port=port, source=source, target=target)
+    def open(
+        self,
+        source: str,
+        target: str,
+        *,
+        signs: Mapping[str, str] | None = None,
+        swap: tuple[str, str] | None = None,
+        to: int = 0,
+        patience_s: float = 0.0,
+        port: int = 0,
+    ) -> int:
+        """A new door through which `source` reaches the node `target`; its port.
+
+        At a door that several share (`relay.ANYONE`), `signs` tell by what a caller says first
+        which of them it is. `swap` is an address said first, and what is passed on instead. `to`
+        is another port of the node than the one it is known by; `patience_s` is how long a caller
+        waits while nobody listens there.
+        """
+        port = port or self._household.free_port()
+        door = {"source": source, "target": target, "signs": signs, "swap": swap, "to": to}
+        self._order(do="open", port=port, patience=patience_s, **door)
         return port
+
+    def callers(self, source: str, *, end: bool = False) -> int:
+        """How many connections this source has open through all doors; `end` ends them."""
+        return int(self._order(do="callers", source=source, end=end)["callers"])
 
     def lead(self, port: int, target: str) -> None:
         """Lead a door to another node; connections that stand stay where they are."""

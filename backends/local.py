@@ -12,8 +12,9 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 import psutil
@@ -21,8 +22,11 @@ import psutil
 from ..harness.errors import Broken
 from ..harness.household import Household, Spawned, passable
 from ..harness.processes import kill_all, living, pause_tree, resume, send, tree
+from .clocks import Clock
+from .disks import Disk
 from .network import Site
 
+NOTHING: Mapping[str, str] = MappingProxyType({})
 START_S = 30.0
 STOP_S = 10.0
 
@@ -102,6 +106,10 @@ class LocalServer:
         self.site = site or Site()
         self.port = 0
         self.folder: Path | None = None
+        self.clock: Clock | None = None
+        """A clock of its own; None is the machine's."""
+        self.disk: Disk | None = None
+        """A disk of its own; None is the machine's."""
         self._server: Spawned | None = None
         self._paused: list[psutil.Process] = []
 
@@ -129,18 +137,45 @@ class LocalServer:
             how = "did not end in time" if status is None else f"ended with status {status}"
             raise Broken(f"{Path(argv[0]).name} {how}: {tail(log)}")
 
-    def _spawn(self, argv: Sequence[str | Path], log: Path) -> Spawned:
+    def _spawn(
+        self, argv: Sequence[str | Path], log: Path, more: Mapping[str, str] = NOTHING
+    ) -> Spawned:
         words, user = [str(word) for word in argv], self.household.user
-        environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
+        environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC", **more}
         if self.site.enter:  # as ourselves; on the other side it becomes the user
             return self.household.spawn(self.site.command(words, user), log=log, env=environment)
         uid, gid = user or (None, None)
         return self.household.spawn(words, log=log, env=environment, user=uid, group=gid)
 
+    # --- gear of its own -------------------------------------------------------------------------
+
+    def own_disk(self) -> None:
+        """Give the server a disk of its own, before it is made; raises `Unavailable`."""
+        self.disk = Disk(self.household, self.name)
+
+    def lose_power(self) -> bool:
+        """Cut the power: un-synced writes are lost, no process is left; whether it was seen."""
+        if self.disk is None:
+            raise Broken(f"{self.name} has no disk of its own")
+        cut = self.disk.lose_power()
+        self.kill()
+        self.disk.come_back()
+        return cut
+
+    def own_clock(self) -> None:
+        """Give the server a clock of its own, from its next start on; raises `Unavailable`."""
+        self.clock = Clock(self.household.folder(f"{self.name}-clock", open=True) / "shift")
+
+    def now(self) -> float:
+        """The server's wall clock, in seconds since 1970, as it says itself."""
+        raise NotImplementedError
+
     def _launch(self) -> None:
         """Start the server's process and wait until it answers."""
         log = self._log("server")
-        self._server = self._spawn(self._argv(), log)
+        self._server = self._spawn(
+            self._argv(), log, self.clock.environment() if self.clock else {}
+        )
         server = self._server
         if not wait_until(lambda: server.exited.is_set() or self.answers(), START_S):
             self.kill()
@@ -179,8 +214,9 @@ class LocalServer:
         return doomed
 
     def restart(self) -> None:
-        """Start it again on the same port and data and wait until it answers."""
-        self._launch()
+        """Start it again on the same port and data, if it is down, and wait until it answers."""
+        if self._server is None or self._server.exited.is_set():
+            self._launch()
 
     def pause(self) -> list[psutil.Process]:
         """SIGSTOP every process, the parent first; say which."""
@@ -213,7 +249,15 @@ class LocalServer:
             self.kill()
         kill_all(living(members))
 
+    @property
+    def storage(self) -> Path:
+        """Where its data lie: its private folder, or its own disk."""
+        return self.disk.mount if self.disk else self._place()
+
     def _move_out(self) -> None:
+        if self.disk is not None:
+            self.disk.remove()
+            self.disk = None
         if self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
 

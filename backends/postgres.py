@@ -12,23 +12,30 @@ from .postgres_found import DEFAULT, MISSING, choose, found
 from .postgres_runs import PostgresRuns
 from .postgres_server import LOCAL, PostgresServer
 
+DURABLE = "durable"
+"""The topology that syncs what it writes, and so survives a power loss."""
+
 
 class Postgres(PostgresRuns, PostgresServer):
     """One PostgreSQL server of ours."""
 
-    clusters: ClassVar[Mapping[str, str]] = dict.fromkeys(
-        ("replicas", "sync", "delayed"), "dokkaebi.backends.postgres_cluster:PostgresCluster"
-    )
+    clusters: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(
+            ("replicas", "sync", "delayed"), "dokkaebi.backends.postgres_cluster:PostgresCluster"
+        ),
+        "pgbouncer": "dokkaebi.backends.pgbouncer:PostgresBehindPooler",
+    }
+    """Topologies that are classes of their own."""
 
     def __init__(
         self, household: Household, version: str | None = None, topology: str | None = None
     ) -> None:
-        if topology is not None:
-            raise UsageError(
-                f"postgres has no topology {topology!r}; it has {', '.join(self.clusters)}"
-            )
+        if topology not in (None, DURABLE):
+            known = ", ".join((DURABLE, *self.clusters))
+            raise UsageError(f"postgres has no topology {topology!r}; it has {known}")
         PostgresRuns.__init__(self)
-        PostgresServer.__init__(self, household, choose(version or DEFAULT))
+        settings = {"fsync": "on"} if topology == DURABLE else {}
+        PostgresServer.__init__(self, household, choose(version or DEFAULT), settings=settings)
 
     @classmethod
     def available(cls) -> list[Found]:

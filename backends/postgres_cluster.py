@@ -68,7 +68,9 @@ class PostgresCluster(PostgresRuns, Cluster):
         self.links.start()
         names = [f"n{number}" for number in range(1, self.size + 1)]
         self.nodes = [
-            PostgresServer(self.household, self._found, name=name, site=self.links.site(name))
+            self.equip(
+                PostgresServer(self.household, self._found, name=name, site=self.links.site(name))
+            )
             for name in names
         ]
         first, *others = self.nodes

@@ -159,6 +159,15 @@ class PostgresRuns:
         return ask(dsn or self._admin_dsn(), question, parameters, **self._extra_arguments())
 
 
+def set_isolation(database: str, level: str) -> Any:
+    """The statement that makes a level the default of all sessions of a database."""
+    from psycopg import sql
+
+    return sql.SQL("ALTER DATABASE {} SET default_transaction_isolation = {}").format(
+        sql.Identifier(database), sql.Literal(level)
+    )
+
+
 def _sql(text: Any, identifier: str | None = None, *, literal: str | None = None) -> Any:
     from psycopg import sql
 

@@ -127,7 +127,7 @@ class PostgresServer(LocalServer):
     @property
     def data(self) -> Path:
         """Its data folder."""
-        return self._place() / "data"
+        return self.storage / "data"
 
     def program(self, name: str) -> Path:
         """One of the version's programs."""
@@ -194,6 +194,11 @@ class PostgresServer(LocalServer):
         within(0.5, look)
         return told[0] if told else "unknown"
 
+    def now(self) -> float:
+        """The server's wall clock, in seconds since 1970."""
+        ((seconds,),) = self.ask("SELECT extract(epoch FROM clock_timestamp())::float8")
+        return float(seconds)
+
     # --- replication -----------------------------------------------------------------------------
 
     def set(self, name: str, value: str) -> None:
@@ -237,10 +242,22 @@ class PostgresServer(LocalServer):
         return int(at or 0)
 
 
-def ask(dsn: str, question: Any, parameters: Any = None, **arguments: Any) -> list[tuple[Any, ...]]:
-    """One statement on a connection of its own, in autocommit; its rows. Raises `Broken`."""
+def ask(
+    dsn: str,
+    question: Any,
+    parameters: Any = None,
+    *,
+    client_cursor: bool = False,
+    **arguments: Any,
+) -> list[tuple[Any, ...]]:
+    """One statement on a connection of its own, in autocommit; its rows. Raises `Broken`.
+
+    With `client_cursor` it goes as the simple query that consoles of poolers want.
+    """
     import psycopg
 
+    if client_cursor:
+        arguments["cursor_factory"] = psycopg.ClientCursor
     try:
         with psycopg.connect(
             dsn, autocommit=True, connect_timeout=5, prepare_threshold=None, **arguments

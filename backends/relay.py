@@ -15,25 +15,57 @@ import json
 import sys
 import termios
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 READ_BYTES = 1 << 16
 HIGH_WATER = 1 << 20
 """Bytes that one side may be ahead of the other before it is read no more."""
 
+AGAIN_S = 0.02
+"""Until it is tried again to reach a node that does not listen."""
+
+CLIENTS = "clients"
+"""How orders call those who are no nodes."""
+
+ANYONE = "anyone"
+"""A caller at a shared door that did not say who it is: cut off with whoever is cut off there."""
+
 
 class Door:
-    """A port that leads to a node; where it leads can change, and only new connections notice."""
+    """A port that leads to a node; where it leads can change, and only new connections notice.
 
-    def __init__(self, relay: Relay, source: str, target: str) -> None:
+    `signs` are for a door that several nodes share: what a caller says first tells which one it
+    is. `swap` is an address that callers say first, and what is passed on in its place. `to` is
+    another port of the node than the one it is known by. For `patience` seconds a caller is kept
+    waiting while nobody listens there: taken and then hung up on is not what a refusal looks like,
+    and not everybody tries again after that.
+    """
+
+    def __init__(
+        self,
+        relay: Relay,
+        source: str,
+        target: str,
+        *,
+        signs: Mapping[str, str] | None = None,
+        swap: tuple[str, str] | None = None,
+        to: int = 0,
+        patience: float = 0.0,
+    ) -> None:
         self.relay = relay
         self.source = source
         self.target = target
+        self.signs = signs
+        self.swap = swap
+        self.to = to
+        self.patience = patience
 
     def connection_made(self) -> Caller:
         """Somebody knocks."""
-        return Caller(self.relay, self.source, self.target)
+        if self.signs or self.swap:
+            return Greeter(self)
+        return Caller(self)
 
 
 class Side(asyncio.Protocol):
@@ -62,7 +94,7 @@ class Side(asyncio.Protocol):
         """Read, or do not, as cuts and the other end allow."""
         if self.transport is None or self.transport.is_closing():
             return
-        if self.pair in self.relay.cut or self.full or self.other is None:
+        if self.relay.is_cut(self.pair) or self.full or self.other is None:
             self.transport.pause_reading()
         else:
             self.transport.resume_reading()
@@ -114,7 +146,7 @@ class Side(asyncio.Protocol):
         self.relay.sides.discard(self)
         other = self.other
         # Who is cut off does not hear that the other end is gone.
-        if other is not None and not other.ended and self.pair not in self.relay.cut:
+        if other is not None and not other.ended and not self.relay.is_cut(self.pair):
             self.hang_up()
         elif other is not None and not other.ended:
             self.relay.unheard.append(self)
@@ -149,8 +181,9 @@ class Side(asyncio.Protocol):
 class Caller(Side):
     """The end that knocked; it is led on as soon as nothing is cut."""
 
-    def __init__(self, relay: Relay, source: str, target: str) -> None:
-        super().__init__(relay, source, target)
+    def __init__(self, door: Door) -> None:
+        super().__init__(door.relay, door.source, door.target)
+        self._door = door
         self._leading: asyncio.Task[None] | None = None
 
     def settle(self) -> None:
@@ -161,24 +194,82 @@ class Caller(Side):
 
     def _is_cut(self) -> bool:
         sender, receiver = self.pair
-        return bool({self.pair, (receiver, sender)} & self.relay.cut)
+        return self.relay.is_cut(self.pair) or self.relay.is_cut((receiver, sender))
 
     async def _lead_on(self) -> None:
         loop = asyncio.get_running_loop()
         sender, receiver = self.pair
         other = Side(self.relay, receiver, sender)
         other.other = self
+        host, port = self.relay.nodes[receiver]
+        port = self._door.to or port
+        deadline = loop.time() + self._door.patience
         try:
-            await loop.create_connection(lambda: other, *self.relay.nodes[receiver])
+            while not await _reached(loop, lambda: other, host, port) and not self.ended:
+                if loop.time() > deadline:
+                    raise ConnectionRefusedError
+                await asyncio.sleep(AGAIN_S)
         except OSError:
             if self.transport is not None:
                 self.transport.abort()  # nobody listens there: refused, and that is said at once
             return
         if self.ended:
-            other.transport.abort()
+            if other.transport is not None:
+                other.transport.abort()
             return
         self.other = other
         self.settle()
+
+
+async def _reached(
+    loop: asyncio.AbstractEventLoop, other: Callable[[], Side], host: str, port: int
+) -> bool:
+    """Whether somebody listens there; then the other end is connected."""
+    try:
+        await loop.create_connection(other, host, port)
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+class Greeter(Caller):
+    """A caller that is listened to before it is led on, or not."""
+
+    def __init__(self, door: Door) -> None:
+        super().__init__(door)
+        self._greeting: bytes | None = None
+
+    def settle(self) -> None:
+        """As any caller, once it has said something."""
+        if self._greeting is not None:
+            super().settle()
+
+    def data_received(self, data: bytes) -> None:
+        if self._greeting is not None:
+            super().data_received(data)
+            return
+        for sign, source in (self._door.signs or {}).items():
+            if sign.encode() in data:
+                self.pair = (source, self._door.target)
+        if self._door.swap is not None:
+            said, instead = self._door.swap
+            data = data.replace(said.encode(), instead.encode(), 1)
+        self._greeting = data
+        self.settle()
+
+    def eof_received(self) -> bool:
+        """Who leaves without a word is not led anywhere."""
+        return self._greeting is not None and super().eof_received()
+
+    async def _lead_on(self) -> None:
+        await super()._lead_on()
+        if self.other is not None and self._greeting:
+            greeting, self._greeting = self._greeting, b""
+            super().data_received(greeting)
+
+    def waiting(self) -> int:
+        """What it said, and nobody heard, counts too."""
+        return super().waiting() + len(self._greeting or b"")
 
 
 class Relay:
@@ -195,6 +286,17 @@ class Relay:
         self.slow: dict[tuple[str, str], tuple[float, float]] = {}
         self.slowed = 0
         """Bytes that were made late since the last order to be slow."""
+
+    def is_cut(self, pair: tuple[str, str]) -> bool:
+        """Whether nothing passes in this direction."""
+        if ANYONE not in pair:
+            return pair in self.cut
+        sender, receiver = pair
+        return any(
+            s == sender if receiver == ANYONE else r == receiver
+            for s, r in self.cut
+            if CLIENTS not in (s, r)
+        )
 
     def wait(self, pair: tuple[str, str], size: int) -> float:
         """Seconds until this many bytes arrive in this direction."""
@@ -217,12 +319,21 @@ class Relay:
             "cut": self._cut,
             "slow": self._slow,
             "held": self._held,
+            "callers": self._callers,
         }[order["do"]]
         return do(order)
 
     async def _open(self, order: dict[str, Any]) -> dict[str, Any]:
         """A door of `source` at `port` that leads to the node `target`."""
-        door = Door(self, order["source"], order["target"])
+        door = Door(
+            self,
+            order["source"],
+            order["target"],
+            signs=order.get("signs"),
+            swap=order.get("swap"),
+            to=order.get("to", 0),
+            patience=order.get("patience", 0.0),
+        )
         loop = asyncio.get_running_loop()
         await loop.create_server(door.connection_made, "127.0.0.1", order["port"])
         self.doors[order["port"]] = door
@@ -243,7 +354,7 @@ class Relay:
         self.cut = frozenset((sender, receiver) for sender, receiver in order["pairs"])
         for side in list(self.sides):
             side.settle()
-        for gone in [side for side in self.unheard if side.pair not in self.cut]:
+        for gone in [side for side in self.unheard if not self.is_cut(side.pair)]:
             self.unheard.remove(gone)
             gone.hang_up()
         return {}
@@ -257,13 +368,25 @@ class Relay:
 
     def _held(self, order: dict[str, Any]) -> dict[str, Any]:
         """What the cuts keep back, bytes and connections that hang; and what was made late."""
-        behind = [side for side in self.sides if side.pair in self.cut]
+        behind = [side for side in self.sides if self.is_cut(side.pair)]
         hung = [side for side in self.sides if side.other is None]
         return {
             "bytes": sum(side.waiting() for side in {*behind, *hung}),
             "connections": len({id(side) for side in (*behind, *hung)}) + len(self.unheard),
             "slowed": self.slowed,
         }
+
+    def _callers(self, order: dict[str, Any]) -> dict[str, Any]:
+        """How many connections this source has open; ended if it is asked for."""
+        callers = [
+            side
+            for side in self.sides
+            if isinstance(side, Caller) and side.pair[0] == order["source"]
+        ]
+        if order["end"]:
+            for side in callers:
+                side.transport.abort()
+        return {"callers": len(callers)}
 
 
 async def serve() -> None:

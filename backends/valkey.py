@@ -1,7 +1,8 @@
 """Valkey (or Redis), started by us: one server, emptied between runs.
 
 The default topology is durable (an append-only file, synced at every write): what it acknowledged
-survives SIGKILL. `volatile` keeps nothing, as a cache does.
+survives SIGKILL and a power loss. `everysec` syncs the file once a second; `volatile` keeps
+nothing, as a cache does.
 """
 
 from __future__ import annotations
@@ -14,9 +15,13 @@ from ..harness.household import Household
 from .local import Found
 from .valkey_found import MISSING, choose, found
 from .valkey_runs import ValkeyRuns
-from .valkey_server import DURABLE, VOLATILE, ValkeyServer
+from .valkey_server import DURABLE, EVERY_SECOND, VOLATILE, ValkeyServer
 
-TOPOLOGIES: Mapping[str, tuple[str, ...]] = {"durable": DURABLE, "volatile": VOLATILE}
+TOPOLOGIES: Mapping[str, tuple[str, ...]] = {
+    "durable": DURABLE,
+    "everysec": EVERY_SECOND,
+    "volatile": VOLATILE,
+}
 
 
 class Valkey(ValkeyRuns, ValkeyServer):

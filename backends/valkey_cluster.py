@@ -91,7 +91,7 @@ class ValkeyCluster(Cluster):
         options = (*DURABLE, *_REPLICATION) if self.replicated else VOLATILE
         site = self.links.site(name)
         node = ValkeyServer(self.household, self._found, name=name, options=options, site=site)
-        node.make()
+        self.equip(node).make()
         self.links.node(name, node.port)
         node.launch()
         return node

@@ -13,6 +13,7 @@ from .local import Found, LocalServer, readable, within
 from .network import Address, Site
 
 DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
+EVERY_SECOND = ("--appendonly", "yes", "--appendfsync", "everysec")
 VOLATILE = ("--appendonly", "no")
 
 
@@ -56,7 +57,7 @@ class ValkeyServer(LocalServer):
         fixed = ["--bind", self.site.listen, "--save", "", "--daemonize", "no"]
         # Nobody but this machine gets to where it listens, and it has no password.
         fixed += ["--protected-mode", "no"]
-        where = ["--port", str(self.port), "--dir", str(self._place())]
+        where = ["--port", str(self.port), "--dir", str(self.storage)]
         return [str(program), *where, *fixed, *self._options]
 
     # --- questions -------------------------------------------------------------------------------
@@ -85,6 +86,12 @@ class ValkeyServer(LocalServer):
         with self.admin(timeout_s=0.5) as server:
             found: dict[str, Any] = server.info(section)
             return found
+
+    def now(self) -> float:
+        """The server's wall clock, in seconds since 1970."""
+        with self.admin(timeout_s=0.5) as server:
+            seconds, micros = server.time()
+            return float(seconds + micros / 1e6)
 
     # --- replication -----------------------------------------------------------------------------
 

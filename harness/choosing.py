@@ -13,12 +13,15 @@ from typing import Any
 import msgspec
 
 from .errors import UsageError
-from .faults import kinds_of
+from .faults import kinds_of, shortest
 from .loading import load_file, load_strategy, strategies_in
 from .plugins import find, registered, unknown_name
 from .spec import SECOND, Aim, Spec, parse_duration, redact
 
 ALIASES = {"redis": "valkey", "postgresql": "postgres", "pg": "postgres"}
+
+
+USUAL_TIME = 10 * SECOND
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +40,8 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     workers: int = 8
     processes: int = 2
     rate: float | None = None
-    time: int = 10 * SECOND
+    time: int | None = None
+    """None is ten seconds, or as long as it takes that every fault has a turn."""
     keys: int | None = None
     seed: int = 0
     provider: str = "local"
@@ -77,6 +81,8 @@ def choose(wish: Wish) -> tuple[Spec, Chosen]:
     for option, given in (("--time", wish.time), ("--for", wish.lasts), ("--every", wish.every)):
         if given == 0:
             raise UsageError(f"{option} must be longer than nothing")
+    lasts = _lasts(wish, strategy, instance)
+    time = wish.time or max(USUAL_TIME, shortest(len(faults), lasts))
     spec = Spec(
         workload=workload.name,
         strategy=chosen.reference,
@@ -86,14 +92,14 @@ def choose(wish: Wish) -> tuple[Spec, Chosen]:
         backend=wish.on,
         isolation=_isolation(wish, strategy),
         faults=faults,
-        every=wish.every if wish.every is not None else max(2 * SECOND, wish.time // 5),
-        lasts=_lasts(wish, strategy, instance),
+        every=wish.every if wish.every is not None else max(2 * SECOND, time // 5),
+        lasts=lasts,
         aim=wish.aim,
         level=wish.level,
         workers=wish.workers,
         processes=wish.processes,
         rate=wish.rate,
-        time=wish.time,
+        time=time,
         op_timeout=wish.op_timeout,
         seed=wish.seed,
         provider=wish.provider,

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from .history import FOREVER, NEMESIS, History, Op
+from .spec import SECOND
 
 
 def kinds_of(fault: str) -> list[str]:
@@ -23,6 +24,22 @@ def kinds_of(fault: str) -> list[str]:
 def backend_of(fault: str) -> str | None:
     """The backend that a fault as it was asked for strikes; None is the strategy's first."""
     return fault.partition("@")[2] or None
+
+
+SHORTEST_GAP = SECOND // 5
+"""From a healing to the next injection, at the least; in ns."""
+
+
+def shortest(faults: int, lasts: int) -> int:
+    """The shortest time, in ns, in which so many faults of this length each have a turn.
+
+    The first comes at a quarter of the time.
+    """
+    if not faults:
+        return 0
+    need = (faults * lasts + (faults - 1) * SHORTEST_GAP) * 4 // 3
+    tenth = SECOND // 10
+    return -(-need // tenth) * tenth
 
 
 class FaultRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -117,10 +117,15 @@ class Household:
         nobody = pwd.getpwnam("nobody")
         return nobody.pw_uid, nobody.pw_gid
 
-    def folder(self, name: str, *, owner: int | None = None) -> Path:
-        """A new private folder, only its owner's; its path is short enough for unix sockets."""
+    def folder(self, name: str, *, owner: int | None = None, open: bool = False) -> Path:
+        """A new private folder, only its owner's; its path is short enough for unix sockets.
+
+        One that is `open` others may read from.
+        """
         path = self.base / f"{name[:24]}-{next(self._names)}"
         path.mkdir(mode=0o700)
+        if open:
+            path.chmod(0o755)
         if owner is not None:
             os.chown(path, owner, -1)
         return path

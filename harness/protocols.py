@@ -138,7 +138,7 @@ class Strategy(Protocol):
     """How one workload's operations are carried out on a backend; users write these.
 
     No base class is needed. Optional members: `setup(ctx)`, `close()`, `teardown(ctx)`,
-    `expect`, `anomaly`, `faults`, `lasts` (seconds that each fault lasts), `isolation`, `autocommit`, `single_transaction`, `lease`,
+    `expect`, `anomaly`, `known` (why a safe one may be violated nonetheless), `faults`, `lasts` (seconds that each fault lasts), `isolation`, `autocommit`, `single_transaction`, `lease`,
     `fencing`, `params`.
     """
 
@@ -382,6 +382,28 @@ class Lag(Cluster, Protocol):
 
     def behind(self, node: Any) -> int:
         """How many bytes of the log it has still to apply."""
+
+
+@runtime_checkable
+class SkewClock(Protocol):
+    """A server (a node) whose wall clock can be moved, where it was given one of its own."""
+
+    clock: Any
+    """What moves it: `clock.shift(seconds)`; None where it has the machine's clock."""
+
+    def now(self) -> float:
+        """Its wall clock, in seconds since 1970, as it says itself."""
+
+
+@runtime_checkable
+class PowerLoss(Protocol):
+    """A server (a node) whose power can be cut, where it was given a disk of its own."""
+
+    disk: Any
+    """Its own disk; None where it has the machine's."""
+
+    def lose_power(self) -> bool:
+        """Lose what was not synced, and every process; whether the disk took no write any more."""
 
 
 Interruption = Literal["terminate", "cancel", "cancel-waits"]

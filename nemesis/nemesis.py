@@ -17,9 +17,9 @@ import msgspec
 
 from ..harness.engine import Arena
 from ..harness.errors import Broken
-from ..harness.faults import heal_event, inject_event, kinds_of
+from ..harness.faults import SHORTEST_GAP, heal_event, inject_event, kinds_of
 from ..harness.protocols import Backend
-from .schedule import SHORTEST_GAP, Moment
+from .schedule import Moment
 from .strike import Fault, Strike
 
 

@@ -7,10 +7,8 @@ from collections.abc import Sequence
 import msgspec
 
 from ..harness.errors import UsageError
+from ..harness.faults import SHORTEST_GAP, shortest
 from ..harness.spec import SECOND, show_duration
-
-SHORTEST_GAP = SECOND // 5
-"""From a healing to the next injection, at the least."""
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -46,11 +44,9 @@ def plan(names: Sequence[str], *, time: int, lasts: int, every: int) -> list[Mom
 
 
 def _too_short(names: Sequence[str], lasts: int, time: int) -> str:
-    need = (len(names) * lasts + (len(names) - 1) * SHORTEST_GAP) * 4 // 3
-    tenths = -(-need // (SECOND // 10))
     return (
         f"--time {show_duration(time)} is too short for {', '.join(names)} of "
         f"{show_duration(lasts)} each: the first comes at a quarter of the time, "
-        f"and every kind must have a turn; at least --time {tenths / 10:g}s is needed, "
-        "or --faults none"
+        "and every kind must have a turn; at least "
+        f"--time {shortest(len(names), lasts) / SECOND:g}s is needed, or --faults none"
     )

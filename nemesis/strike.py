@@ -34,7 +34,7 @@ class Strike(Protocol):
 
 
 class Fault(Protocol):
-    """A kind of fault."""
+    """A kind of fault. One that says `gear` needs servers with a clock or a disk of their own."""
 
     name: str
 

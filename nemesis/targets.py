@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from ..harness.protocols import Backend, Cluster
 
-Which = Literal["any", "one", "primary", "replicas", "minority", "all"]
+Which = Literal["any", "one", "primary", "replicas", "minority", "majority", "all"]
 
 _ANY: Sequence[Which] = ("one", "primary", "replicas", "all")
 """What `any` chooses from."""
@@ -18,6 +18,7 @@ WORDS: Mapping[Which, str] = {
     "primary": "the primary",
     "replicas": "the replicas",
     "minority": "a minority",
+    "majority": "a majority",
     "all": "all nodes",
 }
 
@@ -49,6 +50,8 @@ def _some(cluster: Cluster, which: Which, rng: random.Random) -> list[Any]:
         return [rng.choice(nodes)]
     if which == "minority":
         return rng.sample(nodes, (len(nodes) - 1) // 2)
+    if which == "majority":
+        return rng.sample(nodes, len(nodes) // 2 + 1)
     return nodes
 
 

@@ -118,13 +118,15 @@ def _faults(spec: Spec, usual: Spec | None) -> list[str]:
         return line
     if spec.every and spec.every != max(2 * SECOND, spec.time // 5):
         line += ["--every", show_duration(spec.every)]
-    if spec.lasts and spec.lasts != _usual_length(spec):
+    if spec.lasts and spec.lasts != _usual_length(spec, usual):
         line += ["--for", show_duration(spec.lasts)]
     return [*line, *_option("--aim", spec.aim, _default("aim"))]
 
 
-def _usual_length(spec: Spec) -> int:
-    """How long a fault lasts when nothing is said: twice the ttl for locks, else a second."""
+def _usual_length(spec: Spec, usual: Spec | None = None) -> int:
+    """How long a fault lasts when nothing is said: as the strategy says, twice the ttl, a second."""
+    if usual is not None and usual.lasts != _usual_length(usual):
+        return usual.lasts
     if spec.workload != "lock":
         return SECOND
     ttl = spec.params.get("ttl", 1.0)

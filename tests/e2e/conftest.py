@@ -5,8 +5,10 @@ import signal
 
 import pytest
 
+from dokkaebi.backends.etcd import Etcd
 from dokkaebi.backends.postgres import Postgres
 from dokkaebi.backends.valkey import Valkey
+from dokkaebi.backends.zookeeper import ZooKeeper
 from dokkaebi.harness.errors import Unavailable
 from dokkaebi.harness.household import Household
 
@@ -57,3 +59,17 @@ def valkey_server(household):
     server = started(Valkey, household)
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="module")
+def etcd_cluster(household):
+    cluster = started(Etcd, household)
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture(scope="module")
+def zookeeper_cluster(household):
+    cluster = started(ZooKeeper, household)
+    yield cluster
+    cluster.stop()

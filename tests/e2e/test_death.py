@@ -11,7 +11,24 @@ import time
 import psutil
 import pytest
 
-MOMENTS = int(os.environ.get("DOKKAEBI_DEATHS", "3"))
+from dokkaebi.backends import disks
+
+MOMENTS = int(os.environ.get("DOKKAEBI_DEATHS", "4"))
+STRUCK = (
+    ("counter/for-update", "pause"),
+    ("counter/for-update", "kill"),
+    ("counter/for-update", "pause-client"),
+    ("set/async-failover", "partition-primary+failover"),
+    ("set/async-failover", "lag"),
+    ("set/async-failover", "failover-resumed"),
+    ("lock/redlock", "rolling-restart"),
+    ("set/async-replication", "pause-primary"),
+    ("long-fork/primary-only", "slow"),
+    ("lock/session-advisory-lock", "terminate"),
+    ("lock/redlock-jumping-clocks", "clock-majority"),
+    *([("set/sadd-synced", "power-loss")] if disks.can() else []),
+)
+"""A kind of fault each; all of them with DOKKAEBI_DEATHS=12."""
 
 
 def ours(state):
@@ -24,6 +41,12 @@ def ours(state):
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
     return [p for p in found if p.status() != psutil.STATUS_ZOMBIE]
+
+
+def mounts():
+    """What servers' own disks are mounted on."""
+    found = (part.mountpoint for part in psutil.disk_partitions(all=True))
+    return [place for place in found if "-disk-" in place and "dokkaebi" in place]
 
 
 def until_it_works(harness, folder):
@@ -42,8 +65,8 @@ def test_kill_9_of_the_harness_leaves_nothing_and_loses_nothing(tmp_path, moment
     rng = random.Random(moment)
     state = tmp_path / "state"
     env = {**os.environ, "DOKKAEBI_STATE_DIR": str(state)}
-    faults = ("pause", "kill", "pause-client")[moment % 3]
-    command = [sys.executable, "-m", "dokkaebi", "run", "counter/for-update", "--faults", faults]
+    strategy, faults = STRUCK[moment % len(STRUCK)]
+    command = [sys.executable, "-m", "dokkaebi", "run", strategy, "--faults", faults]
     command += ["--time", "6s", "--for", "2s", "--seed", str(moment), "--progress", "none"]
     harness = subprocess.Popen(
         command, cwd=tmp_path, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -55,6 +78,9 @@ def test_kill_9_of_the_harness_leaves_nothing_and_loses_nothing(tmp_path, moment
     os.kill(harness.pid, signal.SIGKILL)
     harness.wait()
     deadline = time.monotonic() + 5
+    while mounts() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not mounts()
     while (left := [pid for pid in before if psutil.pid_exists(pid)]) and (
         time.monotonic() < deadline
     ):

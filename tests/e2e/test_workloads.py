@@ -14,7 +14,13 @@ from dokkaebi.results.live import Silent
 
 WORKLOADS = ("append", "wr", "set", "unique", "ids", "long-fork", "session", "constraint")
 EVERY = {
-    name: strategy for name, strategy in strategies().items() if name.partition("/")[0] in WORKLOADS
+    name: strategy
+    for name, strategy in strategies().items()
+    # Those that need a cluster are tried in test_clusters.py; of what is known to be broken now
+    # and then nothing can be said of one run.
+    if name.partition("/")[0] in WORKLOADS
+    and ":" not in "".join(strategy.needs)
+    and not getattr(strategy, "known", None)
 }
 
 

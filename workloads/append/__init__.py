@@ -38,12 +38,14 @@ class Append(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     coverage: ClassVar[str] = "contended"
     strategies: ClassVar[Mapping[str, str]] = {
         "concat": f"{_HERE}.postgres:Concat",
+        "concat-plain-reads": f"{_HERE}.postgres:ConcatPlainReads",
         "concat-repeatable-read": f"{_HERE}.postgres:ConcatRepeatableRead",
         "concat-read-committed": f"{_HERE}.postgres:ConcatReadCommitted",
         "read-modify-write": f"{_HERE}.postgres:ReadModifyWrite",
         "rows-by-parent-lock": f"{_HERE}.postgres:RowsByParentLock",
         "begin-immediate": f"{_HERE}.sqlite:BeginImmediate",
         "implicit-begin": f"{_HERE}.sqlite:ImplicitBegin",
+        "etcd-revisions": f"{_HERE}.etcd:Revisions",
         "script": f"{_HERE}.valkey:Script",
         "watch-multi": f"{_HERE}.valkey:WatchMulti",
         "get-then-set": f"{_HERE}.valkey:GetThenSet",

@@ -36,6 +36,12 @@ class Counter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     strategies: ClassVar[Mapping[str, str]] = {
         "select-then-update": f"{_HERE}.postgres:SelectThenUpdate",
         "update-in-place": f"{_HERE}.postgres:UpdateInPlace",
+        "advisory-lock-first": f"{_HERE}.postgres:AdvisoryLockFirst",
+        "advisory-lock-in-the-statement": f"{_HERE}.postgres:AdvisoryLockInTheStatement",
+        "advisory-lock-through-pooler": f"{_HERE}.postgres_pooler:AdvisoryLockThroughPooler",
+        "advisory-lock-with-the-pooled-read": (
+            f"{_HERE}.postgres_pooler:AdvisoryLockWithThePooledRead"
+        ),
         "repeatable-read-retry": f"{_HERE}.postgres:RepeatableReadRetry",
         "for-update": f"{_HERE}.postgres:ForUpdate",
         "for-update-autocommit": f"{_HERE}.postgres:ForUpdateAutocommit",

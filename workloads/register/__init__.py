@@ -37,6 +37,8 @@ class Register(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         "row": f"{_HERE}.postgres:Row",
         "own-cache": f"{_HERE}.postgres:OwnCache",
         "key": f"{_HERE}.valkey:Key",
+        "etcd-key": f"{_HERE}.etcd:EtcdKey",
+        "znode": f"{_HERE}.zookeeper:Znode",
     }
 
     keys: Annotated[int, msgspec.Meta(ge=1)] = 4

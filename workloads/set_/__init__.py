@@ -45,6 +45,8 @@ class Set(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     strategies: ClassVar[Mapping[str, str]] = {
         "insert": f"{_HERE}.postgres:Insert",
         "conflict-swallowed": f"{_HERE}.postgres:ConflictSwallowed",
+        "asynchronous-commit": f"{_HERE}.postgres:AsynchronousCommit",
+        "insert-synced": f"{_HERE}.postgres:InsertSynced",
         "async-failover": f"{_HERE}.postgres_replicas:AsyncFailover",
         "sync-failover": f"{_HERE}.postgres_replicas:SyncFailover",
         "split-brain": f"{_HERE}.postgres_replicas:SplitBrain",
@@ -54,7 +56,12 @@ class Set(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         "wait-elsewhere": f"{_HERE}.valkey_replicas:WaitElsewhere",
         "wait-here": f"{_HERE}.valkey_replicas:WaitHere",
         "wait-for-the-wrong-one": f"{_HERE}.valkey_replicas:WaitForTheWrongOne",
+        "etcd-guarded": f"{_HERE}.etcd:EtcdGuarded",
+        "etcd-guarded-by-client": f"{_HERE}.etcd:EtcdGuardedByClient",
         "sadd": f"{_HERE}.valkey:Sadd",
+        "sadd-without-file": f"{_HERE}.valkey:SaddWithoutFile",
+        "sadd-synced": f"{_HERE}.valkey:SaddSynced",
+        "sadd-every-second": f"{_HERE}.valkey:SaddEverySecond",
         "members-then-set": f"{_HERE}.valkey:MembersThenSet",
     }
 

@@ -38,6 +38,7 @@ class Wr(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     coverage: ClassVar[str] = "contended"
     strategies: ClassVar[Mapping[str, str]] = {
         "upsert": f"{_HERE}.postgres:Upsert",
+        "upsert-plain-reads": f"{_HERE}.postgres:UpsertPlainReads",
         "upsert-repeatable-read": f"{_HERE}.postgres:UpsertRepeatableRead",
         "upsert-read-committed": f"{_HERE}.postgres:UpsertReadCommitted",
         "upsert-begin-immediate": f"{_HERE}.sqlite:UpsertBeginImmediate",

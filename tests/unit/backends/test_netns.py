@@ -8,7 +8,7 @@ import pytest
 from dokkaebi.backends import docker_remains, netns
 from dokkaebi.backends.links import Links
 from dokkaebi.backends.namespaces import Namespaces
-from dokkaebi.backends.network import Site, both_ways
+from dokkaebi.backends.network import Network, Site, both_ways
 from dokkaebi.backends.packets import RANGE, PacketLinks, counted, replacing
 from dokkaebi.compose import run
 from dokkaebi.harness.choosing import Wish
@@ -108,8 +108,9 @@ def test_elsewhere_it_enters_and_then_becomes_the_user():
 
 
 def test_both_depths_can_be_asked_the_same():
-    public = {name for name in vars(Links) if not name.startswith("_")}
-    assert public - {"site"} <= {name for name in vars(PacketLinks) if not name.startswith("_")}
+    asked = {name for name in vars(Network) if not name.startswith("_")}
+    for depth in (Links, PacketLinks):
+        assert asked - {"site"} <= {name for each in depth.__mro__ for name in vars(each)}
     assert Links.cannot_slow is None
     assert "--provider local" in Namespaces.cannot_slow
 

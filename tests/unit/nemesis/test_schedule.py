@@ -5,8 +5,9 @@ import itertools
 import pytest
 
 from dokkaebi import UsageError
+from dokkaebi.harness.faults import SHORTEST_GAP
 from dokkaebi.harness.spec import SECOND
-from dokkaebi.nemesis.schedule import SHORTEST_GAP, plan
+from dokkaebi.nemesis.schedule import plan
 
 
 def test_the_first_strikes_at_a_quarter_of_the_time():

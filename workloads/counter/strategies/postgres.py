@@ -179,3 +179,43 @@ class VersionComparedInApp(_Table):
                 self.postgres.commit()
                 return int(n + delta)
             self.postgres.commit()
+
+
+class AdvisoryLockFirst(_Table):
+    """A31: pg_advisory_xact_lock in a statement of its own, then read, compute, write.
+
+    At read committed each statement has a new snapshot, so the read sees what the lock's last
+    holder has committed.
+    """
+
+    expect = "safe"
+    faults: tuple[str, ...] = ("none", "kill", "kill-client")
+    isolation = "read committed"
+
+    def add(self, key: int, delta: int) -> int:
+        """Lock, read, write, commit."""
+        self.postgres.execute("SELECT pg_advisory_xact_lock(%s)", (key,))
+        new: int = self._one("SELECT n FROM counter WHERE id = %s", key)[0] + delta
+        self.postgres.execute("UPDATE counter SET n = %s WHERE id = %s", (new, key))
+        self.postgres.commit()
+        return new
+
+
+class AdvisoryLockInTheStatement(_Table):
+    """A31b: lock and read in one statement.
+
+    Its snapshot is taken before the lock is waited for, so it reads what the last holder has
+    overwritten since. Mend it by taking the lock in a statement of its own (`advisory-lock-first`).
+    """
+
+    expect = "unsafe"
+    anomaly = "lost-update"
+    isolation = "read committed"
+
+    def add(self, key: int, delta: int) -> int:
+        """Lock and read at once, then write."""
+        _, n = self._one("SELECT pg_advisory_xact_lock(%s), n FROM counter WHERE id = %s", key, key)
+        new: int = n + delta
+        self.postgres.execute("UPDATE counter SET n = %s WHERE id = %s", (new, key))
+        self.postgres.commit()
+        return new

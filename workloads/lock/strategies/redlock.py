@@ -87,3 +87,16 @@ class RedlockForgetfulServers(Redlock):
     anomaly = "double-hold"
     faults = ("rolling-restart",)
     params: ClassVar[dict[str, Any]] = {"hold": 0.5}
+
+
+class RedlockJumpingClocks(Redlock):
+    """B17: leases run by the servers' wall clocks, and those of most servers jump ahead.
+
+    Every lock that they knew of has run out at once, and whoever asks next gets it. Mend it with
+    fencing at the resource; a time service that slews and never steps makes it rarer.
+    """
+
+    expect = "unsafe"
+    anomaly = "double-hold"
+    faults = ("clock-majority",)
+    params: ClassVar[dict[str, Any]] = {"hold": 0.5}

@@ -13,7 +13,7 @@ class Insert:
     """D15: one row per element, acknowledged after its commit is on disk."""
 
     workload = "set"
-    needs = ("postgres",)
+    needs: tuple[str, ...] = ("postgres",)
     expect = "safe"
     faults: tuple[str, ...] = ("none", "kill", "pause", "kill-client")
     postgres: Connection[Any]
@@ -37,6 +37,31 @@ class Insert:
         rows = self.postgres.execute("SELECT value FROM element").fetchall()
         self.postgres.commit()
         return [value for (value,) in rows]
+
+
+class AsynchronousCommit(Insert):
+    """D14: synchronous_commit off: a commit is acknowledged before its log is written.
+
+    Killed, the server loses the commits of the last fractions of a second. Mend it with
+    synchronous_commit on (`insert`).
+    """
+
+    expect = "unsafe"
+    anomaly = "lost-element"
+    faults = ("kill",)
+
+    def open(self, ctx: Context) -> None:
+        """Keep the connection."""
+        super().open(ctx)
+        self.postgres.execute("SET synchronous_commit = off")
+        self.postgres.commit()
+
+
+class InsertSynced(Insert):
+    """D15: on a server that syncs its log at every commit; what it acknowledged survives all."""
+
+    needs = ("postgres:durable",)
+    faults = ("kill", "power-loss")
 
 
 class ConflictSwallowed:

@@ -14,7 +14,7 @@ class Sadd:
     """The server's own set: SADD, SMEMBERS."""
 
     workload = "set"
-    needs = ("valkey",)
+    needs: tuple[str, ...] = ("valkey",)
     expect = "safe"
     faults: tuple[str, ...] = ("none", "kill", "pause", "kill-client")
     valkey: Redis
@@ -30,6 +30,38 @@ class Sadd:
     def members(self) -> Any:
         """One command."""
         return self.valkey.smembers("elements")
+
+
+class SaddWithoutFile(Sadd):
+    """D18: the same on a server that keeps nothing: no append-only file, no snapshots.
+
+    Killed, it comes back empty. Mend it with `appendonly yes` and `appendfsync always` (`sadd`);
+    with `everysec` a killed server keeps what it acknowledged, and only a power loss takes it.
+    """
+
+    needs = ("valkey:volatile",)
+    expect = "unsafe"
+    anomaly = "lost-element"
+    faults = ("kill",)
+
+
+class SaddSynced(Sadd):
+    """The append-only file is synced at every write: what was acknowledged survives a power loss."""
+
+    faults = ("power-loss",)
+
+
+class SaddEverySecond(Sadd):
+    """D18: the append-only file is synced once a second.
+
+    A killed server keeps what it acknowledged, because the kernel has it; a power loss takes the
+    last second. Mend it with `appendfsync always` (`sadd-synced`).
+    """
+
+    needs = ("valkey:everysec",)
+    expect = "unsafe"
+    anomaly = "lost-element"
+    faults = ("power-loss",)
 
 
 class MembersThenSet:

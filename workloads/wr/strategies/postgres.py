@@ -8,11 +8,18 @@ from psycopg import Connection
 
 from ....harness.context import Context
 
+_READ = "SELECT value FROM register WHERE id = %s"
+_LOCKED_READ = f"{_READ} FOR SHARE"
+_ABSENT_READ = "INSERT INTO register VALUES (%s, NULL) RETURNING value"
+MOST = 10_000
+"""Registers that are there from the beginning, never written."""
+
 
 class Upsert:
     """One row per register, one statement for each step, at serializable.
 
-    It is as if transactions ran one after another; those that cannot are refused with 40001.
+    Reads lock the row that they read, made if there is none, so that what they saw stays true
+    until the commit, whatever the server's own tracking of reads misses (`upsert-plain-reads`).
     """
 
     workload = "wr"
@@ -23,8 +30,11 @@ class Upsert:
     postgres: Connection[Any]
 
     def setup(self, ctx: Context) -> None:
-        """One row per register, made when it is first written."""
-        ctx.postgres.execute("CREATE TABLE register (id int PRIMARY KEY, value bigint NOT NULL)")
+        """One row per register, as many as most runs need: what is not there cannot be locked."""
+        ctx.postgres.execute("CREATE TABLE register (id int PRIMARY KEY, value bigint)")
+        ctx.postgres.execute(
+            "INSERT INTO register SELECT n, NULL FROM generate_series(0, %s) n", (MOST,)
+        )
         ctx.postgres.commit()
 
     def open(self, ctx: Context) -> None:
@@ -45,7 +55,8 @@ class Upsert:
         return mops
 
     def _read(self, key: int) -> int | None:
-        row = self.postgres.execute("SELECT value FROM register WHERE id = %s", (key,)).fetchone()
+        row = self.postgres.execute(_LOCKED_READ, (key,)).fetchone()
+        row = row or self.postgres.execute(_ABSENT_READ, (key,)).fetchone()
         return row[0] if row else None
 
     def _write(self, key: int, value: int) -> None:
@@ -56,8 +67,21 @@ class Upsert:
         )
 
 
-class UpsertRepeatableRead(Upsert):
-    """The statements of `upsert` at repeatable read, which is snapshot isolation.
+class UpsertPlainReads(Upsert):
+    """The same with plain reads, at serializable, which should be as if one ran after another.
+
+    PostgreSQL 15 to 18 let a rare G2-item through (docs/findings.md).
+    """
+
+    known = "a race between commits in PostgreSQL's serializable, see docs/findings.md"
+
+    def _read(self, key: int) -> int | None:
+        row = self.postgres.execute(_READ, (key,)).fetchone()
+        return row[0] if row else None
+
+
+class UpsertRepeatableRead(UpsertPlainReads):
+    """The statements of `upsert-plain-reads` at repeatable read, which is snapshot isolation.
 
     Two transactions each read what the other one is about to write. Mend it with serializable.
     """
@@ -68,7 +92,7 @@ class UpsertRepeatableRead(Upsert):
     isolation = "repeatable read"
 
 
-class UpsertReadCommitted(Upsert):
+class UpsertReadCommitted(UpsertPlainReads):
     """The statements of `upsert` at read committed, where each statement sees another moment.
 
     A transaction sees one half of another one and not the other. Mend it with serializable.

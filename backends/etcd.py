@@ -1,0 +1,191 @@
+"""etcd, started by us: a cluster of three, in which every link can be cut.
+
+All members must know each other by the same addresses, so each has one door for all its peers.
+They say who they are in everything they send (`X-Server-From`), and that is how the door tells
+one from the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ClassVar
+
+from ..harness.errors import Broken, Unavailable, UsageError
+from ..harness.household import Household
+from ..harness.protocols import CLIENTS, ClientSpec
+from .cluster import Cluster
+from .etcd_server import MISSING, EtcdServer, found, member_id
+from .local import Found, wait_until
+from .relay import ANYONE
+
+FACTORY = "dokkaebi.backends.etcd_client:open_client"
+SIZE = 3
+TOKEN = "dokkaebi"
+LAST_CLIENT_S = 5.0
+
+
+class Etcd(Cluster):
+    """Three etcd servers of ours, emptied between runs."""
+
+    name = "etcd"
+    clusters: ClassVar[Mapping[str, str]] = {}
+    # Two followers say nothing to one another: what only cuts them apart would strike nothing.
+    shapes = ("primary", "replica", "node", "one-way", "clients")
+
+    def __init__(
+        self, household: Household, version: str | None = None, topology: str | None = None
+    ) -> None:
+        super().__init__(household, size=SIZE)
+        if topology not in (None, "three"):
+            raise UsageError(f"etcd has no topology {topology!r}; it has three")
+        self._found = _choose(version)
+        self.version = self._found.version
+        self._running = False
+
+    @classmethod
+    def available(cls) -> list[Found]:
+        """The etcd on this machine."""
+        return found()
+
+    @classmethod
+    def missing(cls) -> str:
+        """How to get one."""
+        return MISSING
+
+    # --- its life --------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start all members and wait until they have a leader."""
+        self.links.start()
+        for number in range(1, self.size + 1):
+            node = EtcdServer(self.household, self._found, name=f"n{number}")
+            node.make()
+            self.links.node(node.name, node.port)
+            self.nodes.append(node)
+        self._connect()
+        with ThreadPoolExecutor(self.size) as pool:
+            list(pool.map(lambda node: node.launch(), self.nodes))
+        self.leader = self.nodes[0]
+        self.await_ready()
+        self._recognise()
+
+    def _connect(self) -> None:
+        """A door to every member, at which it can be told who knocks."""
+        doors = {node.name: self.household.free_port() for node in self.nodes}
+        cluster = {name: f"http://127.0.0.1:{port}" for name, port in doors.items()}
+        self._ids = {name: member_id(peer, TOKEN) for name, peer in cluster.items()}
+        signs = {f"X-Server-From: {number}\r\n": name for name, number in self._ids.items()}
+        for node in self.nodes:
+            self.doors.open(
+                ANYONE, node.name, signs=signs, to=node.peer_port, port=doors[node.name]
+            )
+            node.join(cluster, TOKEN)
+
+    def _recognise(self) -> None:
+        """The ids by which the doors tell members apart are those that the members have."""
+        for node in self.nodes:
+            told = f"{int(node.status()['header']['member_id']):x}"
+            if told != self._ids[node.name]:
+                raise Broken(f"{node.name} calls itself {told}, not {self._ids[node.name]}")
+
+    def primary(self) -> EtcdServer:
+        """The leader: the last one known while there is none."""
+        # One that was cut off may not know yet that there is another, of a later term.
+        leaders = [node for node in self.nodes if node.role() == "leader"]
+        leading = max(leaders, key=_term, default=None)
+        if leading is not None:
+            self.leader = leading
+        return self.leader  # type: ignore[no-any-return]
+
+    def ready(self) -> bool:
+        """Whether all members follow the same leader and have what it has committed."""
+        try:
+            told = [node.status() for node in self.nodes]
+        except Broken:
+            return False
+        leaders = {int(each.get("leader", 0)) for each in told}
+        return (
+            len(leaders) == 1
+            and 0 not in leaders
+            and len({each["raftTerm"] for each in told}) == 1
+            and len({each.get("raftAppliedIndex") for each in told}) == 1
+        )
+
+    def answers(self) -> bool:
+        """Whether the cluster is whole."""
+        return self.ready()
+
+    # --- a run's place ---------------------------------------------------------------------------
+
+    def prepare(self, run_id: str, *, isolation: str | None) -> ClientSpec:
+        """Empty the store for this run and say how to reach it."""
+        if isolation is not None:
+            raise UsageError(f"{self.name} has no isolation levels; {isolation!r} was asked for")
+        self._empty()
+        self._running = True
+
+        def reached(name: str, role: str, port: int) -> tuple[str, dict[str, Any]]:
+            return f"http://127.0.0.1:{port}", {"ports": [port], "node": f"{self.name} {name}"}
+
+        ports = [self.door(CLIENTS, node.name) for node in self.nodes]
+        return ClientSpec(
+            backend=self.name,
+            factory=FACTORY,
+            arguments={"ports": ports, "node": self.name},
+            dsn=f"http://127.0.0.1:{ports[0]}",
+            nodes=self.node_specs(reached),
+        )
+
+    def finish(self) -> None:
+        """Empty the store again, once this run's last client is gone."""
+        if not self._running:
+            return
+        if not wait_until(lambda: self.sessions() == 0, LAST_CLIENT_S):
+            self.terminate_sessions()
+        self._running = False
+        self._empty()
+
+    def _empty(self) -> None:
+        leader = self.primary()
+        everything = "AA=="  # from the least key, to no end
+        leader.ask("kv/deleterange", key=everything, range_end=everything)
+        for lease in leader.ask("lease/leases").get("leases", ()):
+            try:
+                leader.ask("lease/revoke", ID=lease["ID"])
+            except Broken:
+                continue  # it has run out meanwhile
+
+    def sessions(self) -> int:
+        """How many connections clients have open: etcd knows no sessions."""
+        return self.doors.callers(CLIENTS)
+
+    def terminate_sessions(self) -> None:
+        """End them."""
+        self.doors.callers(CLIENTS, end=True)
+
+    def settings(self) -> dict[str, str]:
+        """What decides about elections and durability."""
+        return {
+            name: value
+            for name, _, value in (
+                each.removeprefix("--").partition("=") for each in self.nodes[0]._argv()[1:]
+            )
+            if name in ("heartbeat-interval", "election-timeout")
+        }
+
+
+def _term(node: EtcdServer) -> int:
+    try:
+        return int(node.status()["raftTerm"])
+    except Broken:
+        return -1
+
+
+def _choose(version: str | None) -> Found:
+    servers = found()
+    for server in servers:
+        if version is None or (server.version + ".").startswith(version + "."):
+            return server
+    here = ", ".join(server.version for server in servers) or "none"
+    raise Unavailable(f"etcd {version or ''} is not here (found: {here}); {MISSING}")

@@ -1,0 +1,211 @@
+"""ZooKeeper, started by us: an ensemble of three, in which every link can be cut.
+
+Each server has a configuration of its own, in which the others' addresses are this server's doors.
+Servers also tell one another where they listen for votes, and are called back there: the doors pass
+on, instead, the door by which the one who hears it reaches the one who said it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ClassVar
+
+from ..harness.errors import Broken, Unavailable, UsageError
+from ..harness.household import Household
+from ..harness.protocols import CLIENTS, ClientSpec
+from .cluster import Cluster
+from .local import Found, wait_until
+from .zookeeper_server import MISSING, SESSION_S, ZooKeeperServer, found
+
+FACTORY = "dokkaebi.backends.zookeeper_client:open_client"
+SIZE = 3
+LAST_CLIENT_S = 5.0
+NEW_LEADER_S = 1.0
+"""A follower may be sooner at a new leader's door than the leader."""
+
+
+_log = logging.getLogger(__name__)
+_log.addHandler(logging.NullHandler())
+_log.propagate = False  # what kazoo would say there is said by our own errors
+
+
+class ZooKeeper(Cluster):
+    """Three ZooKeeper servers of ours; a run's place is a znode that its clients take for the root."""
+
+    name = "zookeeper"
+    clusters: ClassVar[Mapping[str, str]] = {}
+    # Two followers say nothing to one another: what only cuts them apart would strike nothing.
+    shapes = ("primary", "replica", "node", "one-way", "clients")
+
+    def __init__(
+        self, household: Household, version: str | None = None, topology: str | None = None
+    ) -> None:
+        super().__init__(household, size=SIZE)
+        if topology not in (None, "three"):
+            raise UsageError(f"zookeeper has no topology {topology!r}; it has three")
+        self._found = _choose(version)
+        self.version = self._found.version
+        self._root = ""
+
+    @classmethod
+    def available(cls) -> list[Found]:
+        """The ZooKeeper on this machine."""
+        return found()
+
+    @classmethod
+    def missing(cls) -> str:
+        """How to get one."""
+        return MISSING
+
+    # --- its life --------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start all servers and wait until two follow the third."""
+        self.links.start()
+        for number in range(1, self.size + 1):
+            node = ZooKeeperServer(self.household, self._found, number=number)
+            node.make()
+            self.links.node(node.name, node.port)
+            self.nodes.append(node)
+        self._connect()
+        with ThreadPoolExecutor(self.size) as pool:
+            list(pool.map(lambda node: node.launch(), self.nodes))
+        self.leader = self.nodes[0]
+        self.await_ready()
+
+    def _connect(self) -> None:
+        """Doors for followers and for votes, between every two servers."""
+        pairs = [(a, b) for a in self.nodes for b in self.nodes if a is not b]
+        votes = {(a.name, b.name): self.household.free_port() for a, b in pairs}
+        quorum = {}
+        for a, b in pairs:
+            quorum[a.name, b.name] = self.doors.open(
+                a.name, b.name, to=b.ports.quorum, patience_s=NEW_LEADER_S
+            )
+            back = f"127.0.0.1:{votes[b.name, a.name]}"
+            self.doors.open(
+                a.name,
+                b.name,
+                to=b.ports.election,
+                port=votes[a.name, b.name],
+                swap=(f"127.0.0.1:{a.ports.election}", back),
+            )
+        for a in self.nodes:
+            others = [b for b in self.nodes if b is not a]
+            a.configure({b.number: (quorum[a.name, b.name], votes[a.name, b.name]) for b in others})
+
+    def primary(self) -> ZooKeeperServer:
+        """The leader: the last one known while there is none."""
+        leaders = [node for node in self.nodes if node.role() == "leader"]
+        # One that was cut off may not know yet that it leads nobody.
+        leading = max(leaders, key=ZooKeeperServer.followers, default=None)
+        if leading is not None:
+            self.leader = leading
+        return self.leader  # type: ignore[no-any-return]
+
+    def ready(self) -> bool:
+        """Whether there is one leader, and both others follow it."""
+        roles = sorted(node.role() for node in self.nodes)
+        return (
+            roles == ["follower"] * (self.size - 1) + ["leader"]
+            and self.primary().followers() >= self.size - 1
+        )
+
+    def answers(self) -> bool:
+        """Whether the ensemble is whole."""
+        return self.ready()
+
+    # --- a run's place ---------------------------------------------------------------------------
+
+    def prepare(self, run_id: str, *, isolation: str | None) -> ClientSpec:
+        """Make this run's znode and say how to reach it."""
+        if isolation is not None:
+            raise UsageError(f"{self.name} has no isolation levels; {isolation!r} was asked for")
+        root = f"/dokkaebi-{run_id}"
+        with _Admin(self.primary().port) as zookeeper:
+            zookeeper.ensure_path(root)
+        self._root = root
+
+        def reached(name: str, role: str, port: int) -> tuple[str, dict[str, Any]]:
+            dsn = f"127.0.0.1:{port}{root}"
+            return dsn, {"hosts": dsn, "node": f"{self.name} {name}", "session_s": SESSION_S}
+
+        doors = [self.door(CLIENTS, node.name) for node in self.nodes]
+        hosts = ",".join(f"127.0.0.1:{port}" for port in doors) + root
+        return ClientSpec(
+            backend=self.name,
+            factory=FACTORY,
+            arguments={"hosts": hosts, "node": self.name, "session_s": SESSION_S},
+            dsn=hosts,
+            nodes=self.node_specs(reached),
+        )
+
+    def finish(self) -> None:
+        """Remove this run's znodes, once its last client is gone."""
+        if not self._root:
+            return
+        if not wait_until(lambda: self.sessions() == 0, LAST_CLIENT_S):
+            self.terminate_sessions()
+        root, self._root = self._root, ""
+        with _Admin(self.primary().port) as zookeeper:
+            _remove(zookeeper, root)
+
+    def sessions(self) -> int:
+        """How many sessions the leader knows; those of clients that are gone end by themselves."""
+        return self.primary().sessions()
+
+    def terminate_sessions(self) -> None:
+        """End every client's connection, and wait until their sessions have run out."""
+        self.doors.callers(CLIENTS, end=True)
+        wait_until(lambda: self.sessions() == 0, 3 * SESSION_S, every_s=0.05)
+
+    def settings(self) -> dict[str, str]:
+        """What decides about sessions, as the leader says it."""
+        lines = [line.partition("=") for line in self.primary().ask("conf").splitlines()]
+        names = ("tickTime", "initLimit", "syncLimit", "minSessionTimeout", "maxSessionTimeout")
+        return {name: value for name, _, value in lines if name in names}
+
+
+class _Admin:
+    """A client for what belongs to no run; its errors become `Broken`."""
+
+    def __init__(self, port: int) -> None:
+        from kazoo.client import KazooClient
+
+        self._client = KazooClient(hosts=f"127.0.0.1:{port}", timeout=10.0, logger=_log)
+
+    def __enter__(self) -> Any:
+        self._client.start(timeout=10.0)
+        return self._client
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        from kazoo.exceptions import KazooException
+
+        self._client.stop()
+        self._client.close()
+        if isinstance(error, KazooException):
+            raise Broken(f"zookeeper: {type(error).__name__} {error}") from error
+
+
+def _remove(zookeeper: Any, path: str) -> None:
+    """Delete a znode and all below it; many requests at once, for there may be thousands."""
+    asked = []
+    for child in zookeeper.get_children(path):
+        below = f"{path}/{child}"
+        for grandchild in zookeeper.get_children(below):
+            asked.append(zookeeper.delete_async(f"{below}/{grandchild}"))
+        asked.append(zookeeper.delete_async(below))
+    for answer in asked:
+        answer.wait()
+    zookeeper.delete(path, recursive=True)
+
+
+def _choose(version: str | None) -> Found:
+    servers = found()
+    for server in servers:
+        if version is None or (server.version + ".").startswith(version + "."):
+            return server
+    here = ", ".join(server.version for server in servers) or "none"
+    raise Unavailable(f"zookeeper {version or ''} is not here (found: {here}); {MISSING}")
