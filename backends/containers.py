@@ -55,6 +55,7 @@ class Containers(PacketLinks):
     """One cluster's containers and networks, and what is cut between them."""
 
     provider: ClassVar[str] = "docker"
+    sees_mounts: ClassVar[bool] = False
 
     def __init__(self, household: Household) -> None:
         super().__init__(household)
