@@ -14,7 +14,7 @@ from typing import Any, ClassVar, get_args
 
 import psutil
 
-from ..harness.errors import Broken
+from ..harness.errors import Broken, Unavailable
 from ..harness.household import Household
 from ..harness.protocols import CLIENTS, Held, NodeSpec, Pair, Shape
 from .containers import Containers
@@ -62,6 +62,11 @@ class Cluster:
 
     def own_disk(self) -> None:
         """Give every node a disk of its own when it is made; raises `Unavailable`."""
+        if not self.links.sees_mounts:
+            # Its server would write beside the disk, and lose nothing.
+            raise Unavailable(
+                "nodes in containers see no disk of their own: use another --provider"
+            )
         self.disks = True
 
     def equip(self, node: Any) -> Any:

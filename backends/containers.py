@@ -13,6 +13,7 @@ import io
 import sys
 import tarfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,8 +23,6 @@ from . import netns
 from .docker_remains import LABEL, daemon, remove_containers
 from .network import Site
 from .packets import ADMIN, RANGE, PacketLinks, counted, replacing
-
-MISSING = "install docker (Python package) and start a Docker daemon (docker.io, system package)"
 
 _NOT_SHARED = frozenset({"/dev", "/proc", "/run", "/sys", "/tmp", "/lost+found"})
 
@@ -44,10 +43,11 @@ def missing() -> str | None:
     if not netns.capable():
         return "needs root: servers enter the containers' network stacks"
     try:
-        client = daemon()
-        client.close()
-    except Exception as error:  # the SDK is not here, or whatever it and its drivers raise
-        return f"{MISSING}; {type(error).__name__}: {error}"
+        daemon().close()
+    except ImportError:
+        return "install docker (Python package)"
+    except Exception:  # whatever the SDK and what it is made of raise
+        return "no Docker daemon answers: start one (docker.io, system package), or set DOCKER_HOST"
     return None
 
 
@@ -55,6 +55,7 @@ class Containers(PacketLinks):
     """One cluster's containers and networks, and what is cut between them."""
 
     provider: ClassVar[str] = "docker"
+    sees_mounts: ClassVar[bool] = False
 
     def __init__(self, household: Household) -> None:
         super().__init__(household)
@@ -150,8 +151,9 @@ class Containers(PacketLinks):
 
     def _drop(self, pairs: Sequence[tuple[str, str]]) -> None:
         """Every container knows all pairs; those it is no part of never match there."""
-        for name in self._pids:
-            self._nft(name, replacing("inet", pairs))
+        orders = replacing("inet", pairs)
+        with ThreadPoolExecutor(max(1, len(self._pids))) as pool:
+            list(pool.map(lambda name: self._nft(name, orders), self._pids))
 
     def _counters(self) -> Iterator[tuple[str, str, int, int]]:
         found: dict[tuple[str, str], tuple[int, int]] = {}

@@ -24,6 +24,7 @@ class Links:
     """
 
     each_pair: ClassVar[bool] = False
+    sees_mounts: ClassVar[bool] = True
     cannot_slow: ClassVar[str | None] = None
 
     def __init__(self, household: Household) -> None:

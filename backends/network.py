@@ -46,6 +46,8 @@ class Network(Protocol):
 
     each_pair: ClassVar[bool]
     """Whether two nodes can be cut off from each other that reach a third at the same address."""
+    sees_mounts: ClassVar[bool]
+    """Whether a node sees what is mounted on this machine after its site was made."""
     cannot_slow: ClassVar[str | None]
     """Why links between nodes cannot be made slow; None where they can."""
 

@@ -39,6 +39,7 @@ class PacketLinks:
 
     provider: ClassVar[str]
     each_pair: ClassVar[bool] = True
+    sees_mounts: ClassVar[bool] = True
     cannot_slow: ClassVar[str | None] = (
         "links on which packets are lost can be cut, not slowed; slow ones need --provider local"
     )

@@ -6,13 +6,14 @@ from types import SimpleNamespace
 import pytest
 
 from dokkaebi.backends import docker_remains, netns
+from dokkaebi.backends.cluster import Cluster
 from dokkaebi.backends.links import Links
 from dokkaebi.backends.namespaces import Namespaces
 from dokkaebi.backends.network import Network, Site, both_ways
 from dokkaebi.backends.packets import RANGE, PacketLinks, counted, replacing
 from dokkaebi.compose import run
 from dokkaebi.harness.choosing import Wish
-from dokkaebi.harness.errors import UsageError
+from dokkaebi.harness.errors import Unavailable, UsageError
 
 ALL = 0x1FFFFFFFFFF
 
@@ -113,6 +114,17 @@ def test_both_depths_can_be_asked_the_same():
         assert asked - {"site"} <= {name for each in depth.__mro__ for name in vars(each)}
     assert Links.cannot_slow is None
     assert "--provider local" in Namespaces.cannot_slow
+
+
+def test_a_node_that_would_not_see_its_disk_gets_none():
+    for provider, fits in (("local", True), ("netns", True), ("docker", False)):
+        cluster = Cluster(None, size=1, provider=provider)
+        if fits:
+            cluster.own_disk()
+        else:
+            with pytest.raises(Unavailable, match="containers"):
+                cluster.own_disk()
+        assert cluster.disks == fits
 
 
 def test_the_range_is_the_one_set_aside_for_tests():
