@@ -141,9 +141,12 @@ class LocalServer:
         self, argv: Sequence[str | Path], log: Path, more: Mapping[str, str] = NOTHING
     ) -> Spawned:
         words, user = [str(word) for word in argv], self.household.user
-        environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC", **more}
+        environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
         if self.site.enter:  # as ourselves; on the other side it becomes the user
+            # What is meant for the server (a library to load first) is not for those before it.
+            words = ["/usr/bin/env", *(f"{name}={value}" for name, value in more.items()), *words]
             return self.household.spawn(self.site.command(words, user), log=log, env=environment)
+        environment |= more
         uid, gid = user or (None, None)
         return self.household.spawn(words, log=log, env=environment, user=uid, group=gid)
 

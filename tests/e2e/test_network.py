@@ -19,7 +19,7 @@ import pytest
 from wires import Wires
 
 import dokkaebi
-from dokkaebi import Broken
+from dokkaebi import Broken, Unavailable
 from dokkaebi.backends import containers, netns
 from dokkaebi.backends.cluster import NETWORKS
 from dokkaebi.backends.docker_remains import daemon
@@ -353,3 +353,16 @@ def test_the_same_strategy_and_fault_get_the_same_verdict(
     lost = [proof for proof in proofs if "did not arrive" in proof]
     assert lost
     assert all(("packets" in proof) == (provider != "local") for proof in lost)
+
+
+@pytest.mark.parametrize("fault", ["clock", "power-loss"])
+def test_a_node_elsewhere_keeps_its_own_clock_and_disk(tmp_path, servers, fault):
+    demand("netns")
+    wish = Wish(target="set/wait-here", faults=[fault], provider="netns", time=6 * SECOND, seed=1)
+    try:
+        finished = run(wish, servers=servers, out=tmp_path, view=Silent())
+    except Unavailable as missing:
+        pytest.skip(str(missing))
+    said = json.loads(finished.result.to_json())
+    assert (said["verdict"], said["reason"]) == ("holds", "")
+    assert all(each["took_effect"] == each["count"] > 0 for each in said["faults"])
