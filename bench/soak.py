@@ -33,7 +33,7 @@ def cells(only: str) -> list[tuple[str, str]]:
         (name, fault)
         for name, strategy in strategies().items()
         if not getattr(strategy, "known", None)
-        for fault in (strategy.faults or ("none",) if hasattr(strategy, "faults") else ("none",))
+        for fault in getattr(strategy, "faults", ()) or ("none",)
         if only in f"{name}/{fault}"
     ]
 

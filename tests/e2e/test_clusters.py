@@ -27,7 +27,9 @@ CLUSTERS = {
     if ":" in "".join(strategy.needs) or name in SINGLE
 }
 CELLS = [
-    (name, fault) for name, strategy in CLUSTERS.items() for fault in strategy.faults or ("none",)
+    (name, fault)
+    for name, strategy in CLUSTERS.items()
+    for fault in getattr(strategy, "faults", ()) or ("none",)
 ]
 FEW = {
     ("set/async-failover", "partition-primary+failover"),
