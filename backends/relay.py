@@ -18,7 +18,6 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
-READ_BYTES = 1 << 16
 HIGH_WATER = 1 << 20
 """Bytes that one side may be ahead of the other before it is read no more."""
 

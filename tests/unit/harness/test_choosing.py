@@ -119,3 +119,26 @@ def test_the_default_duration_of_a_fault_is_a_second_and_for_locks_twice_the_ttl
 def test_faults_default_to_the_strategys_own_and_none_switches_them_off():
     assert spec(strategy="set-nx-plain-del").faults == ("pause-client",)
     assert spec(strategy="set-nx-plain-del", faults=["none"]).faults == ()
+
+
+def test_a_need_may_name_its_topology_and_on_may_name_another():
+    chosen = spec(target="set/async-failover")
+    assert (chosen.needs, chosen.topologies) == (("postgres",), {"postgres": "replicas"})
+    assert spec(target="set/async-failover", on="postgres:sync").topologies == {"postgres": "sync"}
+    assert spec(target="set/insert", on="postgres@16:sync").topologies == {"postgres": "sync"}
+    assert spec(target="set/insert").topologies == {}
+
+
+def test_two_faults_at_once_are_one_and_each_is_known():
+    chosen = spec(target="set/insert", faults=["kill+pause", "none"])
+    assert chosen.faults == ("kill+pause",)
+    with pytest.raises(UsageError, match=r"no fault 'kil'.*kill"):
+        spec(target="set/insert", faults=["pause+kil"])
+
+
+def test_without_a_time_every_fault_has_its_turn():
+    assert spec(target="set/insert", faults=[]).time == 10 * SECOND
+    long = spec(target="set/async-replication")
+    assert (long.lasts, long.time) == (6 * SECOND, 10 * SECOND)
+    many = spec(target="set/insert", faults=["kill", "pause", "partition"], lasts=4 * SECOND)
+    assert many.time == round(16.6 * SECOND)
