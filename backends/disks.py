@@ -51,6 +51,10 @@ class Disk:
         if owner is not None:
             os.chown(self.mount, *owner)
 
+    def settle(self) -> None:
+        """Sync all that is there: what was made before the server ran is not what is tested."""
+        _run("sync", "-f", self.mount)
+
     def lose_power(self) -> bool:
         """Lose what was not synced; whether nothing can be written to it any more."""
         handle = os.open(self.mount, os.O_RDONLY)

@@ -175,6 +175,8 @@ class LocalServer:
 
     def _launch(self) -> None:
         """Start the server's process and wait until it answers."""
+        if self.disk is not None:
+            self.disk.settle()
         log = self._log("server")
         self._server = self._spawn(
             self._argv(), log, self.clock.environment() if self.clock else {}
