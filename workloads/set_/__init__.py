@@ -113,7 +113,9 @@ class Set(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         return (
             "Let each add be a write of its own (one row, one SADD) that needs nothing read "
             "before, and report success only when its commit has been acknowledged: an error at "
-            "COMMIT means that nothing was saved."
+            "COMMIT means that nothing was saved. A failover keeps only what the replica that takes "
+            "over had acknowledged (synchronous commits, or WAIT on the connection that wrote), a "
+            "power loss only what was synced."
         )
 
 
