@@ -11,6 +11,7 @@ import time
 from typing import Any, ClassVar, Literal
 
 from ..harness.engine import Arena
+from ..harness.errors import Broken
 from ..harness.protocols import Backend, Evidence, Promote
 
 Fate = Literal["killed", "running", "resumed"]
@@ -85,7 +86,12 @@ class _FailoverStrike:
         for node in self.backend.nodes:
             if node is not self.old:
                 node.resume()
-        self.new = self.backend.promote(most=self._most)
+        try:
+            self.new = self.backend.promote(most=self._most)
+        except Broken as error:
+            # Whoever could be promoted was struck as well: no failover, and that is said.
+            self._roles = str(error)
+            return
         self._took = time.monotonic() - self.began
         if self.fate == "resumed":
             self.old.resume()
@@ -94,13 +100,18 @@ class _FailoverStrike:
 
     def heal(self) -> None:
         self.old.resume()
-        self.backend.rejoin()
+        if self.new is None:
+            self.backend.restart()
+        else:
+            self.backend.rejoin()
         self._ended = time.monotonic()
 
     def evidence(self) -> Evidence:
-        promoted = self.new is not None and self.new is not self.old
+        if self.new is None:
+            return Evidence(False, self._roles or "nothing was promoted")
+        promoted = self.new is not self.old
         return Evidence(
             promoted and f"{self.new.name} says primary" in self._roles,
-            f"{self._roles or 'nothing was promoted'}, after {self._took:.2f} s; "
+            f"{self._roles}, after {self._took:.2f} s; "
             f"the old primary followed again after {self._ended - self.began:.2f} s",
         )
