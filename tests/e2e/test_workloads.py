@@ -105,10 +105,10 @@ def test_a_safe_strategy_holds_under_a_fault(judged, name, fault):
 
 def test_a_level_that_is_demanded_reaches_the_checker(judged):
     """What snapshot isolation allows is no violation where no more is demanded."""
-    asked = {"on": "postgres", "isolation": "repeatable read", "faults": []}
-    strict = judged("append", **asked)
+    asked = {"isolation": "repeatable read", "faults": []}
+    strict = judged("append/concat-plain-reads", **asked)
     assert "G2-item" in {found["type"] for found in strict["anomalies"]}
-    weaker = judged("append", level="snapshot-isolation", **asked)
+    weaker = judged("append/concat-plain-reads", level="snapshot-isolation", **asked)
     assert weaker["verdict"] == "holds"
     assert "serializable" in weaker["not"] + weaker["also-not"]
 
