@@ -296,5 +296,6 @@ def test_a_write_that_etcd_guards_holds(judged):
 
 
 def test_registers_hold_under_faults(judged):
-    result = judged("register/etcd-key", seconds=12, faults=("kill", "partition", "pause"))
+    # A member that was killed may take its time to come back on a machine that has much to do.
+    result = judged("register/etcd-key", seconds=30, faults=("kill", "partition", "pause"))
     assert result["verdict"] == "holds", result["reason"]
