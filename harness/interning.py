@@ -35,8 +35,7 @@ def interned(values: Sequence[Any]) -> Numbers:
         numbers = _integers(values)
         if numbers is not None:
             return numbers
-    if not kinds <= _ATOMS:
-        values = list(map(freeze, values))
+    values = freeze_all(values)
     known: dict[Hashable, int] = dict.fromkeys(values, 0)
     for number, value in enumerate(known):
         known[value] = number
@@ -79,13 +78,16 @@ class Truth(Enum):
         return self.name
 
 
+_TRUTHS = {False: Truth.false, True: Truth.true}
+
+
 def freeze(value: Any) -> Hashable:
     """A JSON value as a hashable one; equal values freeze to equal ones."""
     if type(value) in _ATOMS:
         atom: Hashable = value
         return atom
     if isinstance(value, bool):
-        return Truth(value)
+        return _TRUTHS[value]
     if isinstance(value, _VECTORS):
         return tuple(map(freeze, value))
     if isinstance(value, dict):
@@ -104,4 +106,9 @@ def vectors(values: Sequence[Any], length: int) -> bool:
 
 def freeze_all(values: Sequence[Any]) -> Sequence[Hashable]:
     """Values as hashable ones; where all are atoms they are so already."""
-    return values if set(map(type, values)) <= _ATOMS else list(map(freeze, values))
+    kinds = set(map(type, values))
+    if kinds <= _ATOMS:
+        return values
+    if kinds <= {*_ATOMS, bool}:
+        return [_TRUTHS[value] if type(value) is bool else value for value in values]
+    return list(map(freeze, values))
