@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar
 
-from ..harness.errors import Broken, Unavailable, UsageError
+from ..harness.errors import Broken, UsageError
 from ..harness.household import Household
 from ..harness.protocols import CLIENTS, ClientSpec
 from .cluster import Cluster
 from .etcd_server import MISSING, EtcdServer, found, member_id
-from .local import Found, wait_until
+from .local import Found, of_version, wait_until
 from .relay import ANYONE
 
 FACTORY = "dokkaebi.backends.etcd_client:open_client"
@@ -39,7 +39,7 @@ class Etcd(Cluster):
         super().__init__(household, size=SIZE)
         if topology not in (None, "three"):
             raise UsageError(f"etcd has no topology {topology!r}; it has three")
-        self._found = _choose(version)
+        self._found = of_version(found(), self.name, version, MISSING)
         self.version = self._found.version
         self._running = False
 
@@ -180,12 +180,3 @@ def _term(node: EtcdServer) -> int:
         return int(node.status()["raftTerm"])
     except Broken:
         return -1
-
-
-def _choose(version: str | None) -> Found:
-    servers = found()
-    for server in servers:
-        if version is None or (server.version + ".").startswith(version + "."):
-            return server
-    here = ", ".join(server.version for server in servers) or "none"
-    raise Unavailable(f"etcd {version or ''} is not here (found: {here}); {MISSING}")

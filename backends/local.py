@@ -19,7 +19,7 @@ from types import MappingProxyType
 import msgspec
 import psutil
 
-from ..harness.errors import Broken
+from ..harness.errors import Broken, Unavailable
 from ..harness.household import Household, Spawned, passable
 from ..harness.processes import kill_all, living, pause_tree, resume, send, tree
 from .clocks import Clock
@@ -50,6 +50,15 @@ def wheel_folder(package: str) -> Path | None:
         return None
     places = spec.submodule_search_locations if spec else None
     return Path(next(iter(places))) if places else None
+
+
+def of_version(servers: Sequence[Found], name: str, version: str | None, missing: str) -> Found:
+    """The first of the servers found here that is of this version; `Unavailable` says what is."""
+    for server in servers:
+        if version is None or (server.version + ".").startswith(version + "."):
+            return server
+    here = ", ".join(server.version for server in servers) or "none"
+    raise Unavailable(f"{name} {version or ''} is not here (found: {here}); {missing}")
 
 
 def readable(folder: Path, *, beside: Sequence[Path] = ()) -> Path:

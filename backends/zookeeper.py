@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar
 
-from ..harness.errors import Broken, Unavailable, UsageError
+from ..harness.errors import Broken, UsageError
 from ..harness.household import Household
 from ..harness.protocols import CLIENTS, ClientSpec
 from .cluster import Cluster
-from .local import Found, wait_until
+from .local import Found, of_version, wait_until
 from .zookeeper_server import MISSING, SESSION_S, ZooKeeperServer, found
 
 FACTORY = "dokkaebi.backends.zookeeper_client:open_client"
@@ -45,7 +45,7 @@ class ZooKeeper(Cluster):
         super().__init__(household, size=SIZE)
         if topology not in (None, "three"):
             raise UsageError(f"zookeeper has no topology {topology!r}; it has three")
-        self._found = _choose(version)
+        self._found = of_version(found(), self.name, version, MISSING)
         self.version = self._found.version
         self._root = ""
 
@@ -200,12 +200,3 @@ def _remove(zookeeper: Any, path: str) -> None:
     for answer in asked:
         answer.wait()
     zookeeper.delete(path, recursive=True)
-
-
-def _choose(version: str | None) -> Found:
-    servers = found()
-    for server in servers:
-        if version is None or (server.version + ".").startswith(version + "."):
-            return server
-    here = ", ".join(server.version for server in servers) or "none"
-    raise Unavailable(f"zookeeper {version or ''} is not here (found: {here}); {MISSING}")

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal
 from ..harness.engine import Arena
 from ..harness.errors import Broken
 from ..harness.protocols import Backend, Evidence, Promote
+from .targets import topologies_of
 
 Fate = Literal["killed", "running", "resumed"]
 
@@ -28,10 +29,7 @@ class Failover:
         """It needs replicas that can be promoted."""
         if isinstance(backend, Promote):
             return None
-        topologies = ", ".join(getattr(backend, "clusters", {})) or "none"
-        return (
-            f"{backend.name} has no replica to promote (topologies of {backend.name}: {topologies})"
-        )
+        return f"{backend.name} has no replica to promote ({topologies_of(backend)})"
 
     def draw(
         self, arena: Arena, rng: random.Random, backend: Backend, *, aimed: bool

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from ..harness.engine import Arena
 from ..harness.protocols import Backend, Evidence, Lag
-from .targets import Which, chosen
+from .targets import Which, chosen, topologies_of
 
 
 class LagReplicas:
@@ -22,11 +22,7 @@ class LagReplicas:
         """It needs replicas whose replay is ours."""
         if isinstance(backend, Lag):
             return None
-        topologies = ", ".join(getattr(backend, "clusters", {})) or "none"
-        return (
-            f"{backend.name} has no replica to hold back (topologies of {backend.name}: "
-            f"{topologies})"
-        )
+        return f"{backend.name} has no replica to hold back ({topologies_of(backend)})"
 
     def draw(
         self, arena: Arena, rng: random.Random, backend: Backend, *, aimed: bool

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from ..harness.engine import Arena
 from ..harness.protocols import CLIENTS, Backend, Cluster, Evidence, Held, Pair, Shape
+from .targets import topologies_of
 
 _AMONG_MANY: Sequence[Shape] = ("halves", "ring")
 """Shapes that are others' twins among three nodes."""
@@ -31,10 +32,9 @@ class Partition:
             if self.shape is None or self.shape in backend.shapes:
                 return None
             return f"the links of {backend.name} can express only {', '.join(backend.shapes)}"
-        topologies = ", ".join(getattr(backend, "clusters", {})) or "none"
         return (
             f"{backend.name} has no links of ours to cut: it needs a cluster "
-            f"(topologies of {backend.name}: {topologies})"
+            f"({topologies_of(backend)})"
         )
 
     def draw(

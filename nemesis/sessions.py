@@ -14,7 +14,7 @@ AGAIN_S = 0.05
 
 
 class TerminateSessions:
-    """`terminate`: the server ends this run's sessions, again and again while the fault lasts."""
+    """`terminate`: the server ends this run's sessions, again and again for half a second."""
 
     name: ClassVar[str] = "terminate"
     how: ClassVar[Interruption] = "terminate"

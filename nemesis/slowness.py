@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from ..harness.engine import Arena
 from ..harness.protocols import CLIENTS, Backend, Cluster, Evidence, Pair
+from .targets import topologies_of
 
 DELAYS_S = (0.02, 0.05, 0.1)
 
@@ -24,8 +25,7 @@ class SlowLinks:
         """It needs links that are ours."""
         if isinstance(backend, Cluster):
             return backend.cannot_slow()
-        topologies = ", ".join(getattr(backend, "clusters", {})) or "none"
-        return f"{backend.name} has no links of ours (topologies of {backend.name}: {topologies})"
+        return f"{backend.name} has no links of ours ({topologies_of(backend)})"
 
     def draw(
         self, arena: Arena, rng: random.Random, backend: Backend, *, aimed: bool

@@ -55,13 +55,16 @@ def _some(cluster: Cluster, which: Which, rng: random.Random) -> list[Any]:
     return nodes
 
 
+def topologies_of(backend: Backend) -> str:
+    """The topologies that the backend has besides a single server, for a refusal."""
+    named = ", ".join(getattr(backend, "clusters", {})) or "none"
+    return f"topologies of {backend.name}: {named}"
+
+
 def lacks(backend: Backend, power: type, which: Which) -> str | None:
     """Why a fault of this power cannot strike there; None if it can."""
     if not isinstance(backend, power):
         return f"{backend.name} is no server that we started"
     if which != "any" and which != "all" and not isinstance(backend, Cluster):
-        topologies = ", ".join(getattr(backend, "clusters", {})) or "none"
-        return (
-            f"{backend.name} is one server, no cluster (topologies of {backend.name}: {topologies})"
-        )
+        return f"{backend.name} is one server, no cluster ({topologies_of(backend)})"
     return None
