@@ -5,13 +5,12 @@ import threading
 import time
 
 import pytest
-from places import Place, until
+from places import Place, outcome, until
 
 from dokkaebi import UsageError
 from dokkaebi.backends.etcd_client import EtcdError, NotSent
 from dokkaebi.compose import Servers, run
 from dokkaebi.harness.choosing import Wish
-from dokkaebi.harness.outcomes import classify
 from dokkaebi.harness.protocols import CLIENTS, Cluster, Kill, Logs, Pause
 from dokkaebi.harness.spec import SECOND
 from dokkaebi.results.live import Silent
@@ -23,16 +22,6 @@ def place(etcd_cluster):
     one = Place(etcd_cluster, "place")
     yield one
     one.leave()
-
-
-def outcome(client, call):
-    """How an operation that raises ends."""
-    client.begin()
-    try:
-        call()
-    except Exception as error:
-        return classify(error, [client]).type
-    return "ok"
 
 
 # --- the cluster ---------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import time
 
 from dokkaebi.harness.loading import load_object
+from dokkaebi.harness.outcomes import classify
 from dokkaebi.harness.protocols import ClientOptions
 from dokkaebi.harness.trace import Tracer
 
@@ -34,6 +35,16 @@ class Place:
         for client in self.clients:
             client.close()
         self.backend.finish()
+
+
+def outcome(client, call):
+    """How an operation that raises ends."""
+    client.begin()
+    try:
+        call()
+    except Exception as error:
+        return classify(error, [client]).type
+    return "ok"
 
 
 def until(true, seconds=15.0):
