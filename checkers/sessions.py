@@ -125,8 +125,11 @@ def _sessions(history: History) -> _Sessions:
     answers = told(history, reads)
     if not _pairs(answers):
         _refuse(reads, answers, lambda value: True, "a read answers [key, version]")
+    wanted_by_reads = asked(history, reads)
+    if not _pairs(wanted_by_reads):
+        _refuse(reads, wanted_by_reads, lambda value: True, "a read asks for [key, nil]")
     # The writes come first, so that their keys have the same numbers again.
-    keys = interned(names + [value[0] for value in asked(history, reads)])
+    keys = interned(names + [value[0] for value in wanted_by_reads])
     versions = interned([*numbers, None, *[version for _, version in answers]])
     nil, found = versions.of[len(writes)], versions.of[len(writes) + 1 :]
     width = len(versions.values)

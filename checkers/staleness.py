@@ -42,11 +42,12 @@ class StalenessChecker:
 
     name = "staleness"
 
-    def __init__(self, *, bound: float, initial: Mapping[Any, Any] | None = None) -> None:
-        """A read may be `bound` seconds old; `initial` are the values before any write, nil else."""
-        if bound < 0:
+    def __init__(self, *, bound: float | None, initial: Mapping[Any, Any] | None = None) -> None:
+        """A read may be `bound` seconds old, or any time; `initial` are the values before any write,
+        nil else."""
+        if bound is not None and bound < 0:
             raise UsageError(f"the bound is a time in seconds, not {bound}")
-        self._bound = round(bound * SECOND)
+        self._bound = FOREVER if bound is None else round(bound * SECOND)
         self._initial = {label(k): freeze(value) for k, value in (initial or {}).items()}
 
     def check(self, history: History) -> Verdict:

@@ -216,6 +216,56 @@ def test_queues_and_ledgers_are_judged(judged):
     assert [a.type for a in double.anomalies] == ["duplicate-effect"]
 
 
+LIMITS = {
+    "admission": (
+        '{"process":%d,"type":"invoke","f":"enter","value":%d}',
+        '{"process":%d,"type":"ok","f":"enter","value":%d}',
+        {"limit": "2"},
+        "over-admission",
+    ),
+    "rate-limit": (
+        '{"process":%d,"type":"invoke","f":"allow","value":7,"x":%d}',
+        '{"process":%d,"type":"ok","f":"allow","value":7,"x":%d}',
+        {"limit": "2"},
+        "over-admission",
+    ),
+    "approx-count": (
+        '{"process":%d,"type":"invoke","f":"visit","value":%d}',
+        '{"process":%d,"type":"ok","f":"visit","value":%d}',
+        {"error": "0"},
+        "bad-estimate",
+    ),
+}
+
+
+@pytest.mark.parametrize("workload", LIMITS)
+def test_limits_and_estimates_are_judged(judged, workload):
+    invoked, answered, params, anomaly = LIMITS[workload]
+
+    def text(many, estimate):
+        lines = [invoked % (n, n) for n in range(many)] + [answered % (n, n) for n in range(many)]
+        if workload == "approx-count":
+            lines.append('{"process":9,"type":"invoke","f":"estimate"}')
+            lines.append(f'{{"process":9,"type":"ok","f":"estimate","value":{estimate}}}')
+        if workload == "admission":
+            leaving = '{"process":%d,"type":"invoke","f":"leave","value":%d}'
+            lines += [leaving % (n, n) for n in range(many)]
+        stamped = [f'{{"time":{n * 1000},{line[1:]}' for n, line in enumerate(lines)]
+        return "\n".join(stamped)
+
+    assert judged(text(2, 2), params=params, workload=workload)[0].verdict == "holds"
+    wrong = judged(text(12, 30), params=params, workload=workload)[0]
+    assert [each.type for each in wrong.anomalies] == [anomaly]
+
+
+def test_a_cache_is_compared_with_its_source(judged):
+    good = ("write", "[1 2]", "[1 2]"), ("read", "[1 nil]", "[1 2]"), ("source", "[1 nil]", "[1 2]")
+    assert judged(events(*good), workload="cache")[0].verdict == "holds"
+    stale = (*good, ("write", "[1 3]", "[1 3]"), good[1], ("source", "[1 nil]", "[1 3]"))
+    found = judged(events(*stale), workload="cache")[0]
+    assert [each.type for each in found.anomalies] == ["divergence"]
+
+
 def test_a_budget_that_is_too_small_is_unknown(judged):
     each = "{{:process {0} :type :{1} :f :write :value {0}}}"
     lines = [each.format(process, kind) for kind in ("invoke", "ok") for process in range(6)]
