@@ -94,13 +94,16 @@ def test_what_a_model_tells_beyond_its_step_changes_no_verdict(name):
 
 @pytest.mark.parametrize("name", KINDS)
 def test_a_correct_object_is_never_accused(name):
+    undecided = 0
     for seed in range(cases(8)):
         rng = random.Random(seed)
         history = MAKERS["correct"](KINDS[name], rng, operations=60, clients=rng.randint(2, 6))
         keyed = True if name in KEYED else None
-        assert LinearizableChecker(KINDS[name].model(), keyed=keyed).check(history).verdict == (
-            "holds"
-        ), seed
+        verdict = LinearizableChecker(KINDS[name].model(), keyed=keyed).check(history)
+        assert verdict.verdict != "violated", seed
+        undecided += verdict.verdict == "unknown"
+    # A history may be of crashed operations only, or a queue's that takes more than the budget.
+    assert undecided <= cases(8) // 5
 
 
 def test_compiled_kernels_say_what_interpreted_ones_say(monkeypatch):
