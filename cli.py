@@ -202,7 +202,7 @@ def _per_command(table: dict[str, Any]) -> dict[str, Any]:
     shared = {k.replace("-", "_"): v for k, v in table.items() if not isinstance(v, dict)}
     return {
         name: shared | {k.replace("-", "_"): v for k, v in table.get(name, {}).items()}
-        for name in (*SIX, "report", "convert")
+        for name in (*SIX, "report", "convert", "suite")
     }
 
 
@@ -298,15 +298,20 @@ def _name_and_value(text: str) -> tuple[str, str]:
     return name, value
 
 
+def _heal() -> None:
+    from .harness.heal import heal
+
+    for sentence in heal():
+        click.echo(f"dokkaebi: {sentence}", err=True)
+
+
 @contextmanager
 def _servers() -> Iterator[Any]:
     """What a command starts, gone when it ends; first what a dead run left is undone."""
     from .compose import Servers
-    from .harness.heal import heal
     from .harness.household import Household
 
-    for sentence in heal():
-        click.echo(f"dokkaebi: {sentence}", err=True)
+    _heal()
     with Household() as household, Servers(household) as servers:
         yield servers
 
@@ -418,6 +423,32 @@ def report(ref: str | None, **options: Any) -> None:
     view = make_view("none", "report", console=output.console(stderr=True))
     finished = check_run(find_run(output.out, ref), view=view)
     click.echo(str(finished.result.folder / "report.html" if finished.result.folder else ""))
+
+
+# --- suite ---------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument(
+    "name", metavar="[FILE.toml | catalogue | hermitage]", default="dokkaebi-suite.toml"
+)
+@click.option("--only", multiple=True, metavar="GLOB", help="Only these cases or cells.")
+@click.option("--jobs", type=click.IntRange(1, 64), help="Cells at once  [default: CPUs / 2]")
+@click.option("--seeds", type=click.IntRange(1), help="So many seeds for each cell.")
+@click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE")
+@click.option("--github", is_flag=True, help="Annotations and a step summary (on GitHub: always).")
+@click.option("--accept", metavar="CASE:ANOMALY", help="Write a known anomaly into the file.")
+@click.option("--reason", help="Why the accepted anomaly is put up with.")
+@click.option("--strict-known", is_flag=True, help="Fail where a known anomaly stays away.")
+@click.option("--no-skips", is_flag=True, help="Fail where a cell could not run here.")
+@click.option("--cluster", metavar="tcp://HOST:PORT", help="Have a Dask cluster run the cells.")
+@common
+def suite(name: str, **options: Any) -> None:
+    """Run many tests and hold each to the verdict that it must get."""
+    from .suite.command import run_command
+
+    output = _output(options)
+    sys.exit(run_command(name, output, heal=_heal, **options))
 
 
 # --- demo ----------------------------------------------------------------------------------------

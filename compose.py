@@ -79,7 +79,9 @@ class Servers:
     ) -> Backend:
         """A server of ours that answers; `gear` is what it has of its own: a clock, a disk."""
         key = (name, version or "", topology or "", provider, *sorted(gear))
-        if key not in self._started:
+        if key in self._started:
+            self._started[key] = self._started.pop(key)  # the last one used comes last
+        else:
             make = _maker(name, topology)
             how = {} if provider == LOCAL else {"provider": provider}
             backend = make(self.household, version=version, topology=topology, **how)
@@ -92,11 +94,14 @@ class Servers:
             self._started[key] = backend
         return self._started[key]
 
+    def keep(self, most: int) -> None:
+        """Stop all but the servers that were used last."""
+        for key in list(self._started)[: -most or None]:
+            self._started.pop(key).stop()
+
     def forget(self) -> None:
         """Stop every server, for instance because a run broke on them."""
-        for backend in self._started.values():
-            backend.stop()
-        self._started.clear()
+        self.keep(0)
 
     stop = forget
 

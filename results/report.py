@@ -6,16 +6,12 @@ escaping; the policy in the page's head lets only the page's own script run, by 
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..harness.faults import FaultRecord
@@ -25,6 +21,7 @@ from ..harness.result import Result
 from ..harness.verdict import Anomaly
 from . import charts, columns, names, repro, store, svg, terminal, words
 from .page import anomaly_view, labels_of, window_of
+from .shell import environment, hashed, source, stylesheet
 from .terminal import Remedy
 
 MOST_DRAWN: Final = 8
@@ -53,12 +50,12 @@ def write_report(result: Result, history: History, folder: Path, *, remedy: Reme
 
 def render(result: Result, history: History, *, remedy: Remedy = None) -> str:
     """The page as a text."""
-    style, script = _style(), _source("report.js")
+    style, script = stylesheet(), source("report.js")
     page: dict[str, Any] = {
         "style": Markup(style),
         "script": Markup(script),
-        "style_hash": _hash(style),
-        "script_hash": _hash(script),
+        "style_hash": hashed(style),
+        "script_hash": hashed(script),
         **_banner(result),
         **_anomalies(result, history, remedy),
         **_timeline(result, history),
@@ -67,40 +64,7 @@ def render(result: Result, history: History, *, remedy: Remedy = None) -> str:
         **_again(result),
         **_raw(history),
     }
-    return _environment().get_template("report.html").render(page)
-
-
-@cache
-def _environment() -> Environment:
-    loader = PackageLoader("dokkaebi.results", "templates")
-    return Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True, auto_reload=False,
-    )  # fmt: skip
-
-
-@cache
-def _source(name: str) -> str:
-    return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
-
-
-@cache
-def _style() -> str:
-    """The style sheet, with the palette's colours for light and dark."""
-    light = "".join(f"--{name}:{pair[0]};" for name, pair in svg.PALETTE.items())
-    dark = "".join(f"--{name}:{pair[1]};" for name, pair in svg.PALETTE.items())
-    shapes = "".join(
-        f".f-{name}{{fill:var(--{name})}}.s-{name}{{stroke:var(--{name})}}" for name in svg.PALETTE
-    )
-    return (
-        f":root{{{light}}}@media (prefers-color-scheme:dark){{:root{{{dark}}}}}"
-        f"@media print{{:root{{{light}}}}}{shapes}{_source('report.css')}"
-    )
-
-
-def _hash(text: str) -> str:
-    """A text as the page's policy names it."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return environment().get_template("report.html").render(page)
 
 
 # --- the sections --------------------------------------------------------------------------------

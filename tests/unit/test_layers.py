@@ -16,9 +16,10 @@ MAY = {
     "checkers": {"harness"},
     "workloads": {"harness", "checkers"},
     "results": {"harness", "checkers"},
-    "suite": {"harness", "compose", "cli", "results"},
+    "suite": {"harness", "checkers", "compose", "cli", "results"},
 }
-RESULTS_MAY = {"anomalies", "levels", "models"}
+OF_CHECKERS = {"anomalies", "levels", "models"}
+"""What rooms that only tell of anomalies may know of the checkers."""
 LEAVES = {"history", "pairing", "columns", "verdict", "errors", "lease"}
 LEAF_PACKAGES = {"msgspec", "numpy"}
 
@@ -56,11 +57,12 @@ def test_a_room_imports_only_what_it_may(room):
             assert used[0] in MAY[room] | {room}, f"{path.relative_to(ROOT)} imports {used[0]}"
 
 
-def test_results_import_only_names_and_definitions_from_checkers():
-    for path in files("results"):
+@pytest.mark.parametrize("room", ["results", "suite"])
+def test_only_names_and_definitions_are_imported_from_checkers(room):
+    for path in files(room):
         for used in rooms_used(path):
             if used[0] == "checkers":
-                assert used[1] in RESULTS_MAY, f"{path.name} imports checkers.{used[1]}"
+                assert used[1] in OF_CHECKERS, f"{path.name} imports checkers.{used[1]}"
 
 
 def test_the_leaf_modules_need_only_the_standard_library_msgspec_and_numpy():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from psycopg import Connection
 
@@ -74,7 +75,9 @@ class ConcatPlainReads(Concat):
     see the one and not the other (docs/findings.md).
     """
 
-    known = "a race between commits in PostgreSQL's serializable, see docs/findings.md"
+    known: ClassVar[Mapping[str, str]] = {
+        "G2-item": "a race between commits in PostgreSQL's serializable, see docs/findings.md"
+    }
 
     def elements(self, key: int) -> list[int] | None:
         """One statement, no lock."""
