@@ -19,7 +19,7 @@ from ..harness.formats.jsonl import encode_op
 from ..harness.history import FOREVER, History
 from ..harness.result import Result
 from ..harness.verdict import Anomaly
-from . import charts, columns, names, repro, store, svg, terminal, words
+from . import charts, columns, names, repro, store, terminal, words
 from .page import anomaly_view, labels_of, window_of
 from .shell import environment, hashed, source, stylesheet
 from .terminal import Remedy

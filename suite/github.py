@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ..results.words import clean
 from .expectations import Judged
 from .runner import Finished
 from .table import SAID, SIGNS, summed
@@ -49,7 +50,8 @@ def _annotation(judged: Judged) -> str:
 
 
 def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    """Text in one line, as the commands of GitHub want it."""
+    return "%0A".join(clean(line).replace("%", "%25") for line in text.splitlines())
 
 
 def _property(text: str) -> str:
@@ -75,6 +77,7 @@ def step_summary(finished: Finished) -> str:
 
 
 def _cell(text: str) -> str:
-    for raw, safe in (("&", "&amp;"), ("<", "&lt;"), ("|", "\\|"), ("\r", " "), ("\n", "<br>")):
-        text = text.replace(raw, safe)
-    return text
+    lines = [clean(line) for line in text.splitlines()]
+    for raw, safe in (("&", "&amp;"), ("<", "&lt;"), ("|", "\\|")):
+        lines = [line.replace(raw, safe) for line in lines]
+    return "<br>".join(lines)

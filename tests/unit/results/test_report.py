@@ -16,7 +16,8 @@ from dokkaebi.harness.history import History, Op
 from dokkaebi.harness.result import Result, Stats
 from dokkaebi.harness.verdict import Anomaly, Verdict
 from dokkaebi.results import columns, names, store
-from dokkaebi.results.report import _source, render, weaknesses, write_report
+from dokkaebi.results.report import render, weaknesses, write_report
+from dokkaebi.results.shell import source
 
 
 def page(tmp_path, name):
@@ -65,7 +66,7 @@ def test_every_sample_becomes_a_page_with_all_sections(tmp_path, name):
 
 
 def test_shell_style_and_script_are_small():
-    sizes = [len(_source(f"report.{kind}").encode()) for kind in ("html", "css", "js")]
+    sizes = [len(source(f"report.{kind}").encode()) for kind in ("html", "css", "js")]
     assert sum(sizes) <= 60_000
 
 
