@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check fuzz bench bench-checkers soak docs clean
+.PHONY: demo test check fuzz bench bench-checkers soak catalogue docs clean
 
 demo: $(VENV)/.demo
 	$(BIN)/dokkaebi demo
@@ -36,6 +36,11 @@ soak: $(VENV)/.test
 	$(BIN)/python bench/soak.py
 	DOKKAEBI_SCHEDULES=$(SCHEDULES) DOKKAEBI_DEATHS=20 $(BIN)/python -m pytest -q --timeout 0 \
 		tests/e2e/test_schedules.py tests/e2e/test_death.py
+
+# Every strategy held to the verdict it declares, three seeds each; the page of it is drawn anew.
+catalogue: $(VENV)/.test
+	$(BIN)/dokkaebi suite catalogue --seeds 3 --jobs 2 --out catalogue-runs
+	$(BIN)/python docs/generate.py --measured catalogue-runs/cells.jsonl
 
 docs: $(VENV)/.demo
 	$(BIN)/python docs/generate.py
