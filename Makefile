@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check fuzz bench bench-checkers soak catalogue docs clean
+.PHONY: demo test check fuzz bench bench-checkers soak catalogue hunt docs clean
 
 demo: $(VENV)/.demo
 	$(BIN)/dokkaebi demo
@@ -41,6 +41,11 @@ soak: $(VENV)/.test
 catalogue: $(VENV)/.test
 	$(BIN)/dokkaebi suite catalogue --seeds 3 --jobs 2 --out catalogue-runs
 	$(BIN)/python docs/generate.py --measured catalogue-runs/cells.jsonl
+
+# J4: can PostgreSQL at serializable show G2-item? Runs of a minute, each checked, for HOURS.
+HOURS ?= 1
+hunt: $(VENV)/.test
+	$(BIN)/python bench/hunt.py --hours $(HOURS)
 
 docs: $(VENV)/.demo
 	$(BIN)/python docs/generate.py

@@ -39,6 +39,7 @@ class Append(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     strategies: ClassVar[Mapping[str, str]] = {
         "concat": f"{_HERE}.postgres:Concat",
         "concat-plain-reads": f"{_HERE}.postgres:ConcatPlainReads",
+        "three-tables": f"{_HERE}.postgres:ThreeTables",
         "concat-repeatable-read": f"{_HERE}.postgres:ConcatRepeatableRead",
         "concat-read-committed": f"{_HERE}.postgres:ConcatReadCommitted",
         "read-modify-write": f"{_HERE}.postgres:ReadModifyWrite",

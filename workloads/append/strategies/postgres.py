@@ -84,6 +84,40 @@ class ConcatPlainReads(Concat):
         return parsed(self.postgres.execute(_READ, (key,)).fetchone())
 
 
+class ThreeTables(ConcatPlainReads):
+    """J4: lists in three tables, one write to each, plain reads, at serializable.
+
+    The workload with which a G2-item at serializable was reported of PostgreSQL 18.4
+    (hackorum.dev/topics/139733); `make hunt` looks for it with 50 connections.
+    """
+
+    params: ClassVar[Mapping[str, Any]] = {"writes": 1, "keys": 12}
+
+    def setup(self, ctx: Context) -> None:
+        """Three empty tables."""
+        for table in range(3):
+            ctx.postgres.execute(
+                f"CREATE TABLE list{table} (id int PRIMARY KEY, elements text NOT NULL)"
+            )
+        ctx.postgres.commit()
+
+    def elements(self, key: int) -> list[int] | None:
+        """One statement, no lock."""
+        row = self.postgres.execute(
+            f"SELECT elements FROM list{key % 3} WHERE id = %s", (key,)
+        ).fetchone()
+        return parsed(row)
+
+    def append(self, key: int, element: int) -> None:
+        """One statement, whether the list exists or not."""
+        table = f"list{key % 3}"
+        self.postgres.execute(
+            f"INSERT INTO {table} VALUES (%s, %s) ON CONFLICT (id) DO UPDATE"
+            f" SET elements = concat({table}.elements, ',', excluded.elements)",
+            (key, str(element)),
+        )
+
+
 class ConcatRepeatableRead(ConcatPlainReads):
     """J2: the statements of `concat` at repeatable read, which is snapshot isolation.
 
