@@ -41,6 +41,8 @@ class Cluster:
     """The partitions that its links can express."""
     providers: ClassVar[tuple[str, ...]] = ("local",)
     """The networks on which its nodes know how to live."""
+    counted: ClassVar[bool] = False
+    """Whether clients reach nodes through the relay on every network, because only it counts them."""
 
     def __init__(self, household: Household, *, size: int, provider: str = "local") -> None:
         self.household = household
@@ -49,6 +51,8 @@ class Cluster:
         self.links = NETWORKS[provider](household)
         self._front = 0
         """The clients' door to the primary."""
+        self._entrances: dict[str, int] = {}
+        """The clients' doors to the nodes, where they are counted."""
         self.clocks = False
         """Whether every node has a clock of its own."""
         self.disks = False
@@ -112,6 +116,10 @@ class Cluster:
 
     def address(self, source: str, target: str) -> Address:
         """The host and port at which `source` reaches a node."""
+        if self.counted and source == CLIENTS:
+            if target not in self._entrances:
+                self._entrances[target] = self.links.open(CLIENTS, target)
+            return LOOPBACK, self._entrances[target]
         return self.links.address(source, target)
 
     def door(self, source: str, target: str) -> int:

@@ -1,8 +1,8 @@
 """etcd, started by us: a cluster of three, in which every link can be cut.
 
-All members must know each other by the same addresses, so each has one door for all its peers.
-They say who they are in everything they send (`X-Server-From`), and that is how the door tells
-one from the other.
+All members must know each other by the same addresses. On loopback each therefore has one door for
+all its peers; they say who they are in everything they send (`X-Server-From`), and that is how the
+door tells one from the other.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ..harness.protocols import CLIENTS, ClientSpec
 from .cluster import Cluster
 from .etcd_server import MISSING, EtcdServer, found, member_id
 from .local import Found, of_version, wait_until
+from .network import LOOPBACK
 from .relay import ANYONE
 
 FACTORY = "dokkaebi.backends.etcd_client:open_client"
@@ -30,13 +31,19 @@ class Etcd(Cluster):
 
     name = "etcd"
     clusters: ClassVar[Mapping[str, str]] = {}
+    providers: ClassVar[tuple[str, ...]] = ("local", "netns", "docker")
+    counted: ClassVar[bool] = True
     # Two followers say nothing to one another: what only cuts them apart would strike nothing.
     shapes = ("primary", "replica", "node", "one-way", "clients")
 
     def __init__(
-        self, household: Household, version: str | None = None, topology: str | None = None
+        self,
+        household: Household,
+        version: str | None = None,
+        topology: str | None = None,
+        provider: str = "local",
     ) -> None:
-        super().__init__(household, size=SIZE)
+        super().__init__(household, size=SIZE, provider=provider)
         if topology not in (None, "three"):
             raise UsageError(f"etcd has no topology {topology!r}; it has three")
         self._found = of_version(found(), self.name, version, MISSING)
@@ -59,7 +66,8 @@ class Etcd(Cluster):
         """Start all members and wait until they have a leader."""
         self.links.start()
         for number in range(1, self.size + 1):
-            node = EtcdServer(self.household, self._found, name=f"n{number}")
+            name = f"n{number}"
+            node = EtcdServer(self.household, self._found, name=name, site=self.links.site(name))
             node.make()
             self.links.node(node.name, node.port)
             self.nodes.append(node)
@@ -71,16 +79,25 @@ class Etcd(Cluster):
         self._recognise()
 
     def _connect(self) -> None:
-        """A door to every member, at which it can be told who knocks."""
-        doors = {node.name: self.household.free_port() for node in self.nodes}
-        cluster = {name: f"http://127.0.0.1:{port}" for name, port in doors.items()}
+        """Tell the members where they reach one another."""
+        if self.links.each_pair:
+            hosts = {node.name: self.address(ANYONE, node.name)[0] for node in self.nodes}
+            peers = {node.name: (hosts[node.name], node.peer_port) for node in self.nodes}
+        else:
+            peers = {node.name: (LOOPBACK, self.household.free_port()) for node in self.nodes}
+        cluster = {name: f"http://{host}:{port}" for name, (host, port) in peers.items()}
         self._ids = {name: member_id(peer, TOKEN) for name, peer in cluster.items()}
+        if not self.links.each_pair:
+            self._open_doors({name: port for name, (_, port) in peers.items()})
+        for node in self.nodes:
+            node.join(cluster, TOKEN)
+
+    def _open_doors(self, ports: Mapping[str, int]) -> None:
+        """A door to every member, at which it can be told who knocks."""
         signs = {f"X-Server-From: {number}\r\n": name for name, number in self._ids.items()}
         for node in self.nodes:
-            self.doors.open(
-                ANYONE, node.name, signs=signs, to=node.peer_port, port=doors[node.name]
-            )
-            node.join(cluster, TOKEN)
+            port = ports[node.name]
+            self.doors.open(ANYONE, node.name, signs=signs, to=node.peer_port, port=port)
 
     def _recognise(self) -> None:
         """The ids by which the doors tell members apart are those that the members have."""
@@ -158,11 +175,11 @@ class Etcd(Cluster):
 
     def sessions(self) -> int:
         """How many connections clients have open: etcd knows no sessions."""
-        return self.doors.callers(CLIENTS)
+        return self.links.callers(CLIENTS)
 
     def terminate_sessions(self) -> None:
         """End them."""
-        self.doors.callers(CLIENTS, end=True)
+        self.links.callers(CLIENTS, end=True)
 
     def settings(self) -> dict[str, str]:
         """What decides about elections and durability."""

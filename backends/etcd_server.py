@@ -16,6 +16,7 @@ from typing import Any
 from ..harness.errors import Broken
 from ..harness.household import Household
 from .local import Found, LocalServer, within
+from .network import Site
 
 MISSING = "install etcd-server (system package)"
 
@@ -49,8 +50,10 @@ def member_id(peer: str, token: str) -> str:
 class EtcdServer(LocalServer):
     """A server in a private folder on private ports; the others reach it as `peer`."""
 
-    def __init__(self, household: Household, found: Found, *, name: str) -> None:
-        super().__init__(household)
+    def __init__(
+        self, household: Household, found: Found, *, name: str, site: Site | None = None
+    ) -> None:
+        super().__init__(household, site=site)
         self.name = name
         self.version = found.version
         self._found = found
@@ -82,13 +85,12 @@ class EtcdServer(LocalServer):
         self._move_out()
 
     def _argv(self) -> list[str]:
-        client = f"http://127.0.0.1:{self.port}"
         options = {
             "name": self.name,
             "data-dir": str(self._place() / "data"),
-            "listen-client-urls": client,
-            "advertise-client-urls": client,
-            "listen-peer-urls": f"http://127.0.0.1:{self.peer_port}",
+            "listen-client-urls": f"http://{self.site.listen}:{self.port}",
+            "advertise-client-urls": f"http://{self.site.host}:{self.port}",
+            "listen-peer-urls": f"http://{self.site.listen}:{self.peer_port}",
             "initial-advertise-peer-urls": self._cluster[self.name],
             "initial-cluster": ",".join(f"{n}={url}" for n, url in self._cluster.items()),
             "initial-cluster-token": self._token,
@@ -102,7 +104,7 @@ class EtcdServer(LocalServer):
 
     def ask(self, path: str, *, timeout_s: float = 2.0, **request: Any) -> Any:
         """What the gateway answers, on the server's own port; raises `Broken`."""
-        line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
+        line = http.client.HTTPConnection(self.site.host, self.port, timeout=timeout_s)
         try:
             line.request("POST", f"/v3/{path}", json.dumps(request))
             answer = json.loads(line.getresponse().read())
@@ -121,7 +123,7 @@ class EtcdServer(LocalServer):
         """
 
         def version() -> None:
-            line = http.client.HTTPConnection("127.0.0.1", self.peer_port, timeout=0.5)
+            line = http.client.HTTPConnection(self.site.host, self.peer_port, timeout=0.5)
             try:
                 line.request("GET", "/version")
                 line.getresponse().read()

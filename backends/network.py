@@ -69,6 +69,9 @@ class Network(Protocol):
     def open(self, source: str, target: str) -> int:
         """A new port on loopback through which `source` reaches `target`, and can be led elsewhere."""
 
+    def callers(self, source: str, *, end: bool = False) -> int:
+        """How many connections this source has open through such ports; `end` ends them."""
+
     def lead(self, port: int, target: str) -> None:
         """Lead such a port to another node; connections that stand stay where they are."""
 

@@ -122,6 +122,10 @@ class PacketLinks:
         """A door of the relay."""
         return self._doors.open(source, target)
 
+    def callers(self, source: str, *, end: bool = False) -> int:
+        """How many connections this source has open through doors of the relay."""
+        return self._doors.callers(source, end=end)
+
     def lead(self, port: int, target: str) -> None:
         """Lead a door of the relay to another node."""
         self._doors.lead(port, target)

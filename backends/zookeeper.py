@@ -1,6 +1,6 @@
 """ZooKeeper, started by us: an ensemble of three, in which every link can be cut.
 
-Each server has a configuration of its own, in which the others' addresses are this server's doors.
+Each server has a configuration of its own, in which the others' addresses are, on loopback, doors.
 Servers also tell one another where they listen for votes, and are called back there: the doors pass
 on, instead, the door by which the one who hears it reaches the one who said it.
 """
@@ -17,7 +17,8 @@ from ..harness.household import Household
 from ..harness.protocols import CLIENTS, ClientSpec
 from .cluster import Cluster
 from .local import Found, of_version, wait_until
-from .zookeeper_server import MISSING, SESSION_S, ZooKeeperServer, found
+from .network import LOOPBACK
+from .zookeeper_server import MISSING, SESSION_S, Reached, ZooKeeperServer, found
 
 FACTORY = "dokkaebi.backends.zookeeper_client:open_client"
 SIZE = 3
@@ -36,13 +37,19 @@ class ZooKeeper(Cluster):
 
     name = "zookeeper"
     clusters: ClassVar[Mapping[str, str]] = {}
+    providers: ClassVar[tuple[str, ...]] = ("local", "netns", "docker")
+    counted: ClassVar[bool] = True
     # Two followers say nothing to one another: what only cuts them apart would strike nothing.
     shapes = ("primary", "replica", "node", "one-way", "clients")
 
     def __init__(
-        self, household: Household, version: str | None = None, topology: str | None = None
+        self,
+        household: Household,
+        version: str | None = None,
+        topology: str | None = None,
+        provider: str = "local",
     ) -> None:
-        super().__init__(household, size=SIZE)
+        super().__init__(household, size=SIZE, provider=provider)
         if topology not in (None, "three"):
             raise UsageError(f"zookeeper has no topology {topology!r}; it has three")
         self._found = of_version(found(), self.name, version, MISSING)
@@ -65,7 +72,8 @@ class ZooKeeper(Cluster):
         """Start all servers and wait until two follow the third."""
         self.links.start()
         for number in range(1, self.size + 1):
-            node = ZooKeeperServer(self.household, self._found, number=number)
+            site = self.links.site(f"n{number}")
+            node = ZooKeeperServer(self.household, self._found, number=number, site=site)
             node.make()
             self.links.node(node.name, node.port)
             self.nodes.append(node)
@@ -76,6 +84,20 @@ class ZooKeeper(Cluster):
         self.await_ready()
 
     def _connect(self) -> None:
+        """Tell the servers where they reach one another."""
+        if not self.links.each_pair:
+            self._connect_by_doors()
+            return
+        hosts = {node.number: self.address(node.name, node.name)[0] for node in self.nodes}
+        reached = {
+            node.number: Reached(hosts[node.number], node.ports.quorum, node.ports.election)
+            for node in self.nodes
+        }
+        for node in self.nodes:
+            others = {number: at for number, at in reached.items() if number != node.number}
+            node.configure(hosts[node.number], others)
+
+    def _connect_by_doors(self) -> None:
         """Doors for followers and for votes, between every two servers."""
         pairs = [(a, b) for a in self.nodes for b in self.nodes if a is not b]
         votes = {(a.name, b.name): self.household.free_port() for a, b in pairs}
@@ -93,8 +115,12 @@ class ZooKeeper(Cluster):
                 swap=(f"127.0.0.1:{a.ports.election}", back),
             )
         for a in self.nodes:
-            others = [b for b in self.nodes if b is not a]
-            a.configure({b.number: (quorum[a.name, b.name], votes[a.name, b.name]) for b in others})
+            others = {
+                b.number: Reached(LOOPBACK, quorum[a.name, b.name], votes[a.name, b.name])
+                for b in self.nodes
+                if b is not a
+            }
+            a.configure(LOOPBACK, others)
 
     def primary(self) -> ZooKeeperServer:
         """The leader: the last one known while there is none."""
@@ -124,7 +150,7 @@ class ZooKeeper(Cluster):
         if isolation is not None:
             raise UsageError(f"{self.name} has no isolation levels; {isolation!r} was asked for")
         root = f"/dokkaebi-{run_id}"
-        with _Admin(self.primary().port) as zookeeper:
+        with _Admin(self.primary()) as zookeeper:
             zookeeper.ensure_path(root)
         self._root = root
 
@@ -149,7 +175,7 @@ class ZooKeeper(Cluster):
         if not wait_until(lambda: self.sessions() == 0, LAST_CLIENT_S):
             self.terminate_sessions()
         root, self._root = self._root, ""
-        with _Admin(self.primary().port) as zookeeper:
+        with _Admin(self.primary()) as zookeeper:
             _remove(zookeeper, root)
 
     def sessions(self) -> int:
@@ -158,7 +184,7 @@ class ZooKeeper(Cluster):
 
     def terminate_sessions(self) -> None:
         """End every client's connection, and wait until their sessions have run out."""
-        self.doors.callers(CLIENTS, end=True)
+        self.links.callers(CLIENTS, end=True)
         wait_until(lambda: self.sessions() == 0, 3 * SESSION_S, every_s=0.05)
 
     def settings(self) -> dict[str, str]:
@@ -171,10 +197,11 @@ class ZooKeeper(Cluster):
 class _Admin:
     """A client for what belongs to no run; its errors become `Broken`."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, node: ZooKeeperServer) -> None:
         from kazoo.client import KazooClient
 
-        self._client = KazooClient(hosts=f"127.0.0.1:{port}", timeout=10.0, logger=_log)
+        hosts = f"{node.site.host}:{node.port}"
+        self._client = KazooClient(hosts=hosts, timeout=10.0, logger=_log)
 
     def __enter__(self) -> Any:
         self._client.start(timeout=10.0)

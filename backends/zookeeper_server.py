@@ -17,6 +17,7 @@ import msgspec
 from ..harness.errors import Broken
 from ..harness.household import Household
 from .local import Found, LocalServer, within
+from .network import Site
 
 JAR = Path("/usr/share/java/zookeeper.jar")
 _LOGGING = (Path("/usr/share/java/slf4j-simple.jar"),)
@@ -72,11 +73,21 @@ class Ports(msgspec.Struct, frozen=True):
     election: int
 
 
+class Reached(msgspec.Struct, frozen=True):
+    """Where one server reaches another: the host, and the ports for followers and for votes."""
+
+    host: str
+    quorum: int
+    election: int
+
+
 class ZooKeeperServer(LocalServer):
     """A server in a private folder on private ports; `number` is its id in the ensemble."""
 
-    def __init__(self, household: Household, found: Found, *, number: int) -> None:
-        super().__init__(household)
+    def __init__(
+        self, household: Household, found: Found, *, number: int, site: Site | None = None
+    ) -> None:
+        super().__init__(household, site=site)
         self.name = f"n{number}"
         self.number = number
         self.version = found.version
@@ -90,10 +101,11 @@ class ZooKeeperServer(LocalServer):
         self._settle_in()
         self.ports = Ports(self.port, self.household.free_port(), self.household.free_port())
 
-    def configure(self, others: Mapping[int, tuple[int, int]]) -> None:
-        """Write its configuration: by which (quorum, election) ports it reaches which others."""
+    def configure(self, host: str, others: Mapping[int, Reached]) -> None:
+        """Write its configuration: where it listens to the others, and where it reaches which."""
         folder = self._place()
-        addresses = {**others, self.number: (self.ports.quorum, self.ports.election)}
+        own = Reached(host, self.ports.quorum, self.ports.election)
+        addresses = {**others, self.number: own}
         data = folder / "data"
         data.mkdir()
         (data / "myid").write_text(f"{self.number}\n")
@@ -103,13 +115,16 @@ class ZooKeeperServer(LocalServer):
             "syncLimit=5",
             f"dataDir={data}",
             f"clientPort={self.port}",
-            "clientPortAddress=127.0.0.1",
+            f"clientPortAddress={self.site.listen}",
             "admin.enableServer=false",
             "4lw.commands.whitelist=*",
             f"minSessionTimeout={2 * TICK_MS}",
             "maxSessionTimeout=20000",
             "maxClientCnxns=0",
-            *(f"server.{n}=127.0.0.1:{q}:{e}" for n, (q, e) in sorted(addresses.items())),
+            *(
+                f"server.{number}={at.host}:{at.quorum}:{at.election}"
+                for number, at in sorted(addresses.items())
+            ),
         ]
         (folder / "zoo.cfg").write_text("\n".join(lines) + "\n")
         if self.household.user:
@@ -139,7 +154,7 @@ class ZooKeeperServer(LocalServer):
     def ask(self, word: str, *, timeout_s: float = 0.5) -> str:
         """What it answers to a four-letter word; raises `Broken`."""
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=timeout_s) as line:
+            with socket.create_connection((self.site.host, self.port), timeout=timeout_s) as line:
                 line.sendall(word.encode())
                 return b"".join(iter(lambda: line.recv(1 << 16), b"")).decode("utf-8", "replace")
         except OSError as error:

@@ -1,10 +1,13 @@
 """Servers that the end-to-end tests share, each in a household of this test process."""
 
+import contextlib
 import os
 import signal
 
 import pytest
+from dockers import CannotHere, forwards_nothing, lacking, private_daemon
 
+from dokkaebi.backends import containers, netns
 from dokkaebi.backends.etcd import Etcd
 from dokkaebi.backends.postgres import Postgres
 from dokkaebi.backends.valkey import Valkey
@@ -34,6 +37,49 @@ def heard_interrupts():
 def household(state_folder):
     with Household() as one:
         yield one
+
+
+@pytest.fixture(scope="session")
+def docker_daemon(household):
+    """A Docker daemon of our own while the tests last, or the machine's that rules its firewall.
+
+    Skipped where the kernel refuses, with its words; what could be installed is a failure in CI.
+    """
+    absent = lacking()
+    if absent is not None:
+        if os.environ.get("CI") and os.geteuid() == 0:
+            pytest.fail(absent)
+        if containers.missing() is not None:
+            pytest.skip(f"{absent}; {containers.missing()}")
+        yield
+        return
+    if forwards_nothing() and containers.missing() is None:
+        yield
+        return
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(private_daemon(household))
+        except CannotHere as refused:
+            pytest.skip(str(refused))
+        yield
+
+
+@pytest.fixture(scope="session")
+def demand(request):
+    """Skip with what a provider lacks, or with who we are; but no nftables is a failure on CI's root."""
+
+    def call(provider):
+        if provider == "docker":
+            request.getfixturevalue("docker_daemon")
+        lacks = {"local": lambda: None, "netns": netns.missing, "docker": containers.missing}[
+            provider
+        ]()
+        if lacks and provider != "local" and os.environ.get("CI") and os.geteuid() == 0:
+            pytest.fail(lacks)
+        if lacks:
+            pytest.skip(lacks)
+
+    return call
 
 
 def started(backend, *arguments, **options):

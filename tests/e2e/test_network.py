@@ -23,8 +23,10 @@ from dokkaebi import Broken, Unavailable
 from dokkaebi.backends import containers, netns
 from dokkaebi.backends.cluster import NETWORKS
 from dokkaebi.backends.docker_remains import daemon
+from dokkaebi.backends.etcd import Etcd
 from dokkaebi.backends.network import Site, both_ways
 from dokkaebi.backends.packets import RANGE
+from dokkaebi.backends.zookeeper import ZooKeeper
 from dokkaebi.compose import Servers, run
 from dokkaebi.harness.choosing import Wish
 from dokkaebi.harness.heal import heal
@@ -38,19 +40,8 @@ NODES = ("n1", "n2", "n3", "n4", "n5")
 SOON_S = 0.3
 
 
-def demand(provider):
-    """Skipped with what is missing, or with who we are; but no nftables is a failure on CI's root."""
-    lacking = {"local": lambda: None, "netns": netns.missing, "docker": containers.missing}[
-        provider
-    ]()
-    if provider == "netns" and lacking and os.environ.get("CI") and os.geteuid() == 0:
-        pytest.fail(lacking)
-    if lacking:
-        pytest.skip(lacking)
-
-
 @pytest.fixture(scope="module", params=NETWORKS)
-def wires(request, household):
+def wires(request, household, demand):
     demand(request.param)
     network = NETWORKS[request.param](household)
     network.start()
@@ -61,7 +52,7 @@ def wires(request, household):
 
 
 @pytest.fixture(scope="module", params=["netns", "docker"])
-def packets(request, household):
+def packets(request, household, demand):
     """Three nodes between which packets can be lost, connected."""
     demand(request.param)
     network = NETWORKS[request.param](household)
@@ -237,7 +228,7 @@ def processes_in(label):
 
 
 @pytest.mark.parametrize(("provider", "things"), [("netns", 3), ("docker", 4)])
-def test_nothing_is_left_after_a_stop(provider, things):
+def test_nothing_is_left_after_a_stop(demand, provider, things):
     demand(provider)
     with Household() as own:
         network = NETWORKS[provider](own)
@@ -256,7 +247,7 @@ def test_nothing_is_left_after_a_stop(provider, things):
 
 @pytest.mark.parametrize("reaper_too", [False, True], ids=["harness", "harness and reaper"])
 @pytest.mark.parametrize(("provider", "things"), [("netns", 5), ("docker", 6)])
-def test_nothing_is_left_after_kill_9(provider, things, reaper_too):
+def test_nothing_is_left_after_kill_9(demand, provider, things, reaper_too):
     demand(provider)
     stranger = "dokkaebi-stranger"
     with subprocess.Popen(
@@ -282,7 +273,7 @@ def test_nothing_is_left_after_kill_9(provider, things, reaper_too):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="it is root who can be somebody else")
-def test_a_plain_user_gets_there_by_a_user_namespace():
+def test_a_plain_user_gets_there_by_a_user_namespace(demand):
     demand("netns")
     python = Path(sys.executable).resolve()
     folder = Path(tempfile.mkdtemp(dir="/tmp", prefix="dokkaebi-plain-"))
@@ -329,6 +320,15 @@ def servers(household):
         yield shared
 
 
+def judged(wish, servers, folder):
+    """The result of a run as `--json` prints it, and the proofs that something did not arrive."""
+    finished = run(wish, servers=servers, out=folder, view=Silent())
+    lines = (finished.result.folder / "history.jsonl").read_text().splitlines()
+    proofs = [op.get("ext", {}).get("evidence", "") for op in map(json.loads, lines)]
+    lost = [proof for proof in proofs if "did not arrive" in proof]
+    return json.loads(finished.result.to_json()), lost
+
+
 @pytest.mark.parametrize("provider", NETWORKS)
 @pytest.mark.parametrize(
     ("strategy", "verdict", "anomaly"),
@@ -339,24 +339,39 @@ def servers(household):
     ],
 )
 def test_the_same_strategy_and_fault_get_the_same_verdict(
-    tmp_path, servers, provider, strategy, verdict, anomaly
+    tmp_path, servers, demand, provider, strategy, verdict, anomaly
 ):
     demand(provider)
     wish = Wish(target=strategy, provider=provider, time=6 * SECOND, seed=1)
-    finished = run(wish, servers=servers, out=tmp_path, view=Silent())
-    said = json.loads(finished.result.to_json())
+    said, lost = judged(wish, servers, tmp_path)
     assert (said["verdict"], said["reason"]) == (verdict, "")
     assert anomaly is None or anomaly in {found["type"] for found in said["anomalies"]}
     assert all(fault["took_effect"] == fault["count"] > 0 for fault in said["faults"])
-    lines = (finished.result.folder / "history.jsonl").read_text().splitlines()
-    proofs = [op.get("ext", {}).get("evidence", "") for op in map(json.loads, lines)]
-    lost = [proof for proof in proofs if "did not arrive" in proof]
+    assert lost
+    assert all(("packets" in proof) == (provider != "local") for proof in lost)
+
+
+@pytest.mark.parametrize("provider", NETWORKS)
+@pytest.mark.parametrize(("strategy", "backend"), [("etcd-key", Etcd), ("znode", ZooKeeper)])
+def test_registers_hold_at_every_depth_when_the_leader_is_cut_off_and_killed(
+    tmp_path, servers, demand, provider, strategy, backend
+):
+    demand(provider)
+    if not backend.available() and not os.environ.get("CI"):
+        pytest.skip(backend.missing())
+    faults = ("partition-primary", "kill-primary")
+    wish = Wish(
+        target=f"register/{strategy}", faults=faults, provider=provider, time=20 * SECOND, seed=1
+    )
+    said, lost = judged(wish, servers, tmp_path)
+    assert (said["verdict"], said["reason"]) == ("holds", "")
+    assert all(fault["took_effect"] == fault["count"] > 0 for fault in said["faults"])
     assert lost
     assert all(("packets" in proof) == (provider != "local") for proof in lost)
 
 
 @pytest.mark.parametrize("fault", ["clock", "power-loss"])
-def test_a_node_elsewhere_keeps_its_own_clock_and_disk(tmp_path, servers, fault):
+def test_a_node_elsewhere_keeps_its_own_clock_and_disk(tmp_path, servers, demand, fault):
     demand("netns")
     wish = Wish(target="set/wait-here", faults=[fault], provider="netns", time=6 * SECOND, seed=1)
     try:
