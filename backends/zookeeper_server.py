@@ -39,6 +39,8 @@ _JAVA = (
     "-XX:TieredStopAtLevel=1",
     "-Xshare:auto",
     "-XX:-UsePerfData",
+    # Who enters a container is in none of its control groups: Java would look for one, and give up.
+    "-XX:-UseContainerSupport",
     # A SIGKILL loses nothing that was written, synced or not.
     "-Dzookeeper.forceSync=no",
     "-Djava.net.preferIPv4Stack=true",
