@@ -186,10 +186,11 @@ class Cluster:
         return [process for node in self.nodes for process in node.kill()]
 
     def restart(self) -> None:
-        """Start every node that is down, and wait until the cluster is ready."""
+        """Start every node that is down, make damaged ones anew, and wait until all are ready."""
         down = list(self._down())
         with ThreadPoolExecutor(max(1, len(down))) as pool:
             list(pool.map(lambda node: node.restart(), down))
+        self._mend()
         self.await_ready()
 
     def pause(self) -> list[psutil.Process]:
@@ -202,7 +203,27 @@ class Cluster:
             node.resume()
 
     def _down(self) -> Iterator[Any]:
-        return (node for node in self.nodes if not node.processes())
+        """Nodes that only have to be started."""
+        return (node for node in self.nodes if not node.processes() and not node.spoilt)
+
+    # --- damaged nodes ---------------------------------------------------------------------------
+
+    def start_spoilt(self, node: Any) -> str:
+        """Start a damaged node on what it has."""
+        node.restart()
+        return "it started"
+
+    def remake(self, node: Any) -> None:
+        """Throw a node's data away, and start it with its peers'."""
+        raise NotImplementedError
+
+    def _mend(self) -> None:
+        """Make every damaged node anew."""
+        for node in self.nodes:
+            if node.spoilt:
+                node.kill()
+                self.remake(node)
+                node.spoilt = False
 
     # --- how clients reach it --------------------------------------------------------------------
 

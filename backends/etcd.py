@@ -7,14 +7,15 @@ door tells one from the other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, ClassVar
 
 from ..harness.errors import Broken, UsageError
 from ..harness.household import Household
-from ..harness.protocols import CLIENTS, ClientSpec
-from .cluster import Cluster
+from ..harness.protocols import CLIENTS, ClientSpec, Harm
+from .cluster import READY_S, Cluster
 from .etcd_server import MISSING, EtcdServer, found, member_id
 from .local import Found, of_version, wait_until
 from .network import LOOPBACK
@@ -94,10 +95,17 @@ class Etcd(Cluster):
 
     def _open_doors(self, ports: Mapping[str, int]) -> None:
         """A door to every member, at which it can be told who knocks."""
-        signs = {f"X-Server-From: {number}\r\n": name for name, number in self._ids.items()}
         for node in self.nodes:
             port = ports[node.name]
-            self.doors.open(ANYONE, node.name, signs=signs, to=node.peer_port, port=port)
+            self.doors.open(ANYONE, node.name, signs=self._signs(), to=node.peer_port, port=port)
+
+    def _tell_doors(self) -> None:
+        """By what the doors tell members apart has changed."""
+        if not self.links.each_pair:
+            self.doors.recognise(self._signs())
+
+    def _signs(self) -> dict[str, str]:
+        return {f"X-Server-From: {number}\r\n": name for name, number in self._ids.items()}
 
     def _recognise(self) -> None:
         """The ids by which the doors tell members apart are those that the members have."""
@@ -132,6 +140,43 @@ class Etcd(Cluster):
     def answers(self) -> bool:
         """Whether the cluster is whole."""
         return self.ready()
+
+    # --- damaged nodes ---------------------------------------------------------------------------
+
+    def cannot_spoil(self) -> str | None:
+        """Every record of the log has a checksum."""
+        return None
+
+    def vulnerable(self, node: EtcdServer, harm: Harm) -> Sequence[Path]:
+        """The log."""
+        return node.logged()
+
+    def remake(self, node: EtcdServer) -> None:
+        """Have the others take a new member for it, which has nothing, and start that.
+
+        One that has forgotten what it acknowledged must not vote under its old name.
+        """
+        others = [each for each in self.nodes if each is not node]
+        if not wait_until(lambda: self._replaced(node, others), READY_S, every_s=0.1):
+            raise Broken(f"{self.name}: the others take no new member for {node.name}")
+        node.forget()
+        self._tell_doors()
+        node.launch()
+
+    def _replaced(self, node: EtcdServer, others: Sequence[EtcdServer]) -> bool:
+        """Whether the others took a new member for this one."""
+        asked = next((each for each in others if each.role() in ("leader", "follower")), None)
+        if asked is None:
+            return False
+        try:
+            for member in asked.ask("cluster/member/list")["members"]:
+                if node.peer in member["peerURLs"]:
+                    asked.ask("cluster/member/remove", ID=member["ID"])
+            told = asked.ask("cluster/member/add", peerURLs=[node.peer])
+        except Broken:
+            return False
+        self._ids[node.name] = f"{int(told['member']['ID']):x}"
+        return True
 
     # --- a run's place ---------------------------------------------------------------------------
 

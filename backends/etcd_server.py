@@ -60,6 +60,8 @@ class EtcdServer(LocalServer):
         self.peer_port = 0
         self._cluster: Mapping[str, str] = {}
         self._token = ""
+        self._new = False
+        """Whether it joins a cluster that is there already."""
 
     # --- its life --------------------------------------------------------------------------------
 
@@ -91,14 +93,31 @@ class EtcdServer(LocalServer):
             "listen-client-urls": f"http://{self.site.listen}:{self.port}",
             "advertise-client-urls": f"http://{self.site.host}:{self.port}",
             "listen-peer-urls": f"http://{self.site.listen}:{self.peer_port}",
-            "initial-advertise-peer-urls": self._cluster[self.name],
+            "initial-advertise-peer-urls": self.peer,
             "initial-cluster": ",".join(f"{n}={url}" for n, url in self._cluster.items()),
             "initial-cluster-token": self._token,
+            "initial-cluster-state": "existing" if self._new else "new",
             "heartbeat-interval": str(HEARTBEAT_MS),
             "election-timeout": str(ELECTION_MS),
             "logger": "zap",
         }
         return [str(self._found.where), *(f"--{name}={value}" for name, value in options.items())]
+
+    @property
+    def peer(self) -> str:
+        """By which address the others know it."""
+        return self._cluster[self.name]
+
+    # --- its files -------------------------------------------------------------------------------
+
+    def logged(self) -> list[Path]:
+        """The files of its log, the newest first."""
+        return sorted((self._place() / "data" / "member" / "wal").glob("*.wal"), reverse=True)
+
+    def forget(self) -> None:
+        """Remove all that it wrote; it is down, and joins as a new member."""
+        shutil.rmtree(self._place() / "data", ignore_errors=True)
+        self._new = True
 
     # --- questions -------------------------------------------------------------------------------
 

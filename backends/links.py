@@ -99,6 +99,10 @@ class Links:
         self._order(do="open", port=port, patience=patience_s, **door)
         return port
 
+    def recognise(self, signs: Mapping[str, str]) -> None:
+        """From now on these are the signs by which callers at shared doors are told apart."""
+        self._order(do="signs", signs=dict(signs))
+
     def callers(self, source: str, *, end: bool = False) -> int:
         """How many connections this source has open through all doors; `end` ends them."""
         return int(self._order(do="callers", source=source, end=end)["callers"])

@@ -119,6 +119,8 @@ class LocalServer:
         """A clock of its own; None is the machine's."""
         self.disk: Disk | None = None
         """A disk of its own; None is the machine's."""
+        self.spoilt = False
+        """Whether its files were damaged: it has to be made anew from its peers."""
         self._server: Spawned | None = None
         self._paused: list[psutil.Process] = []
 

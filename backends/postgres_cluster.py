@@ -6,15 +6,16 @@ they have two seconds late.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, ClassVar
 
 import msgspec
 
 from ..harness.errors import Broken
 from ..harness.household import Household
-from ..harness.protocols import ClientSpec
+from ..harness.protocols import ClientSpec, Harm
 from .cluster import Cluster
 from .local import Found, wait_until
 from .postgres_found import DEFAULT, MISSING, choose, found
@@ -140,7 +141,7 @@ class PostgresCluster(PostgresRuns, Cluster):
 
     def promote(self, *, most: bool = True) -> PostgresServer:
         """Promote the standby that has most (or least) of the log; the others follow it, clients go there."""
-        standbys = [node for node in self.nodes if node.role() == "replica"]
+        standbys = [node for node in self.nodes if node.role() == "replica" and not node.spoilt]
         if not standbys:
             raise Broken(f"{self.name} has no standby that could be promoted")
         chosen: PostgresServer = (max if most else min)(
@@ -162,7 +163,7 @@ class PostgresCluster(PostgresRuns, Cluster):
     def rejoin(self) -> None:
         """Every node but the one that clients are led to follows that one, made anew if need be."""
         for node in self.nodes:
-            if node is not self.leader and not self._streams(node):
+            if node is not self.leader and (node.spoilt or not self._streams(node)):
                 self._take_back(node)
         self._arrange(self.leader)
         self.await_ready()
@@ -180,8 +181,9 @@ class PostgresCluster(PostgresRuns, Cluster):
         node.kill()
         # What is rewound must know the new timeline from the control file, not from the next one.
         self.leader.ask("CHECKPOINT")
-        if not node.rewind(source):
+        if node.spoilt or not node.rewind(source):
             node.make_copy(source)
+        node.spoilt = False
         node.follow(source)
         node.launch()
 
@@ -200,6 +202,55 @@ class PostgresCluster(PostgresRuns, Cluster):
     def behind(self, node: PostgresServer) -> int:
         """Bytes of the primary's log that this standby has not applied."""
         return max(0, int(self.leader.applied() - node.applied()))
+
+    # --- damaged nodes ---------------------------------------------------------------------------
+
+    def cannot_spoil(self) -> str | None:
+        """Pages have checksums, and records of the log too."""
+        return None
+
+    def vulnerable(self, node: PostgresServer, harm: Harm) -> Sequence[Path]:
+        """The end of the log, where something may be missing; and pages of this run's tables.
+
+        What a page should have been is known to its checksum; how long a file was, to nobody.
+        """
+        try:
+            if harm == "truncate":
+                file = node.log_file()
+                return [file] if file else []
+            return self._pages(node)
+        except Broken:
+            return []
+
+    def _pages(self, node: PostgresServer) -> Sequence[Path]:
+        """The files of this run's tables, the largest first, with all that was replayed in them."""
+        self.leader.ask("CHECKPOINT")
+        target = self.leader.applied()
+        wait_until(lambda: node.applied() >= target, SOON_S)
+        node.ask("CHECKPOINT")
+        tables = node.ask_in(
+            self._database or "postgres",
+            "SELECT pg_relation_filepath(oid) FROM pg_class WHERE relkind = 'r'"
+            " AND relnamespace = 'public'::regnamespace ORDER BY relpages DESC, oid",
+        )
+        found = [node.data / path for (path,) in tables]
+        return sorted(found, key=lambda file: -file.stat().st_size)
+
+    def start_spoilt(self, node: PostgresServer) -> str:
+        """Start a damaged standby, and have it read all tables of this run."""
+        node.restart()
+        database = self._database or "postgres"
+        try:
+            tables = node.ask_in(
+                database,
+                "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r'"
+                " AND relnamespace = 'public'::regnamespace",
+            )
+            for (table,) in tables:
+                node.ask_in(database, f"SELECT count(*) FROM {table}")
+        except Broken as error:
+            return f"it started, and says: {error}"
+        return f"it started, and could read {len(tables)} tables"
 
     # --- a run's place ---------------------------------------------------------------------------
 

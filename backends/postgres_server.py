@@ -45,6 +45,10 @@ LOCAL: Mapping[str, Any] = {"sslmode": "disable", "gssencmode": "disable"}
 """Neither is spoken by our own servers: two round trips less for each connection."""
 
 
+SEGMENT = 16 << 20
+"""Bytes of a file of the log."""
+
+
 class PostgresServer(LocalServer):
     """A server in a private folder on a private port, with whatever settings it is given."""
 
@@ -134,7 +138,7 @@ class PostgresServer(LocalServer):
         return self._bin_folder() / name
 
     def _init(self) -> None:
-        who = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C"]
+        who = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--data-checksums"]
         quick = ["--no-sync", "--no-instructions"]
         self._run([self.program("initdb"), "-D", self.data, *who, *quick])
 
@@ -178,6 +182,17 @@ class PostgresServer(LocalServer):
     def ask(self, question: Any, parameters: Any = None) -> list[tuple[Any, ...]]:
         """One statement on a connection of its own, in autocommit; its rows."""
         return ask(self.dsn(), question, parameters, **LOCAL)
+
+    def ask_in(self, database: str, question: str) -> list[tuple[Any, ...]]:
+        """One statement in another database than `postgres`."""
+        return ask(self.dsn(database), question, **LOCAL)
+
+    def log_file(self) -> Path | None:
+        """The file in which the newest part of its log lies."""
+        at = self.received() if self.role() == "replica" else self.applied()
+        number = (at - 1) // SEGMENT
+        name = f"{number // 256:08X}{number % 256:08X}"
+        return max((self.data / "pg_wal").glob(f"????????{name}"), default=None)
 
     def answers(self) -> bool:
         """Whether the server answers `SELECT 1` within half a second."""

@@ -319,6 +319,7 @@ class Relay:
             "slow": self._slow,
             "held": self._held,
             "callers": self._callers,
+            "signs": self._signs,
         }[order["do"]]
         return do(order)
 
@@ -346,6 +347,13 @@ class Relay:
     def _lead(self, order: dict[str, Any]) -> dict[str, Any]:
         """Lead the door at `port` to another node."""
         self.doors[order["port"]].target = order["target"]
+        return {}
+
+    def _signs(self, order: dict[str, Any]) -> dict[str, Any]:
+        """By what callers say is it told who they are, at doors that several share."""
+        for door in self.doors.values():
+            if door.signs:
+                door.signs = order["signs"]
         return {}
 
     def _cut(self, order: dict[str, Any]) -> dict[str, Any]:

@@ -7,14 +7,16 @@ keep nothing when they are killed. Acknowledged writes of the first two survive 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import ClassVar
 
 import msgspec
 
 from ..harness.errors import Broken, UsageError
 from ..harness.household import Household
-from ..harness.protocols import CLIENTS, ClientSpec, Pair
+from ..harness.protocols import CLIENTS, ClientSpec, Harm, Pair
 from .cluster import Cluster
 from .local import Found, wait_until
 from .sentinels import PEERS, Sentinels
@@ -136,7 +138,7 @@ class ValkeyCluster(Cluster):
 
     def promote(self, *, most: bool = True) -> ValkeyServer:
         """Promote the replica that has most, or least; the others follow it, and clients are led there."""
-        replicas = [node for node in self.nodes if node.role() == "replica"]
+        replicas = [node for node in self.nodes if node.role() == "replica" and not node.spoilt]
         if not replicas:
             raise Broken(f"{self.name} has no replica that could be promoted")
         chosen: ValkeyServer = (max if most else min)(
@@ -153,6 +155,7 @@ class ValkeyCluster(Cluster):
         """Every server but the one that clients are led to follows that one, started if need be."""
         for node in self._down():
             node.restart()
+        self._mend()
         if self.replicated and self._sentinels is None:
             for node in self.nodes:
                 if node is not self.leader:
@@ -162,6 +165,34 @@ class ValkeyCluster(Cluster):
     def restart(self) -> None:
         """Start every server that is down, and wait until the cluster is whole."""
         self.rejoin()
+
+    # --- damaged nodes ---------------------------------------------------------------------------
+
+    def cannot_spoil(self) -> str | None:
+        """Only replicas have peers that know what they knew."""
+        return None if self.replicated else f"the servers of {self.name}:five have no replicas"
+
+    def vulnerable(self, node: ValkeyServer, harm: Harm) -> Sequence[Path]:
+        """The log of commands, which may end too soon; and the snapshot before it, which has a checksum."""
+        if harm == "truncate":
+            return node.logged()
+        with contextlib.suppress(Broken):  # one that is down has the snapshot that it has
+            node.write_snapshot()
+        return node.snapshots()
+
+    def start_spoilt(self, node: ValkeyServer) -> str:
+        """Start a damaged server; by hand, where no sentinel does it, it is told whom to follow."""
+        node.restart()
+        with node.admin() as server:
+            keys = server.dbsize()
+        if self._sentinels is None:
+            node.follow(self.address(node.name, self.leader.name))
+        return f"it started with {keys} keys"
+
+    def remake(self, node: ValkeyServer) -> None:
+        """Start it with nothing; it gets all from the server that it follows."""
+        node.forget()
+        node.restart()
 
     # --- a run's place ---------------------------------------------------------------------------
 

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import signal
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from ..harness.errors import Broken
 from ..harness.household import Household
-from .local import Found, LocalServer, readable, within
+from .local import Found, LocalServer, readable, wait_until, within
 from .network import Address, Site
 
 DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
 EVERY_SECOND = ("--appendonly", "yes", "--appendfsync", "everysec")
 VOLATILE = ("--appendonly", "no")
+
+FILES = "appendonlydir"
+"""Where it keeps what it acknowledged."""
+
+SNAPSHOT_S = 10.0
 
 
 class ValkeyServer(LocalServer):
@@ -93,6 +100,31 @@ class ValkeyServer(LocalServer):
             seconds, micros = server.time()
             return float(seconds + micros / 1e6)
 
+    # --- its files -------------------------------------------------------------------------------
+
+    def logged(self) -> list[Path]:
+        """The files of commands, the newest first."""
+        return sorted((self.storage / FILES).glob("*.incr.aof"), key=_age)
+
+    def snapshots(self) -> list[Path]:
+        """What the commands come after, the newest first."""
+        return sorted((self.storage / FILES).glob("*.base.rdb"), key=_age)
+
+    def write_snapshot(self) -> None:
+        """Have all that it knows written as a snapshot."""
+        with self.admin() as server:
+            server.bgrewriteaof()
+        if not wait_until(lambda: not self._rewrites(), SNAPSHOT_S):
+            raise Broken(f"{self.name} did not write a snapshot within {SNAPSHOT_S:g} s")
+
+    def _rewrites(self) -> bool:
+        told = self.info("persistence")
+        return bool(told["aof_rewrite_in_progress"] or told["aof_rewrite_scheduled"])
+
+    def forget(self) -> None:
+        """Remove all that it wrote; it is down."""
+        shutil.rmtree(self.storage / FILES, ignore_errors=True)
+
     # --- replication -----------------------------------------------------------------------------
 
     def role(self) -> str:
@@ -122,6 +154,10 @@ class ValkeyServer(LocalServer):
         """Up to where it has the stream of changes, in bytes."""
         told = self.info("replication")
         return int(told.get("slave_repl_offset", told["master_repl_offset"]))
+
+
+def _age(file: Path) -> float:
+    return -file.stat().st_mtime
 
 
 @contextlib.contextmanager

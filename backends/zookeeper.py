@@ -8,14 +8,15 @@ on, instead, the door by which the one who hears it reaches the one who said it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, ClassVar
 
 from ..harness.errors import Broken, UsageError
 from ..harness.household import Household
-from ..harness.protocols import CLIENTS, ClientSpec
-from .cluster import Cluster
+from ..harness.protocols import CLIENTS, ClientSpec, Harm
+from .cluster import READY_S, Cluster
 from .local import Found, of_version, wait_until
 from .network import LOOPBACK
 from .zookeeper_server import MISSING, SESSION_S, Reached, ZooKeeperServer, found
@@ -142,6 +143,24 @@ class ZooKeeper(Cluster):
     def answers(self) -> bool:
         """Whether the ensemble is whole."""
         return self.ready()
+
+    # --- damaged nodes ---------------------------------------------------------------------------
+
+    def cannot_spoil(self) -> str | None:
+        """Every transaction in a log has a checksum."""
+        return None
+
+    def vulnerable(self, node: ZooKeeperServer, harm: Harm) -> Sequence[Path]:
+        """The log of transactions."""
+        return node.logged()
+
+    def remake(self, node: ZooKeeperServer) -> None:
+        """Start it with nothing, once another one leads: it gets all from that one."""
+        others = [each for each in self.nodes if each is not node]
+        if not wait_until(lambda: any(each.role() == "leader" for each in others), READY_S):
+            raise Broken(f"{self.name}: nobody leads whom {node.name} could learn from")
+        node.forget()
+        node.launch()
 
     # --- a run's place ---------------------------------------------------------------------------
 

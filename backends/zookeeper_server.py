@@ -151,6 +151,17 @@ class ZooKeeperServer(LocalServer):
         jars = ":".join(str(jar) for jar in (self._found.where, *_LOGGING) if jar.is_file())
         return [java, *_JAVA, "-cp", jars, _MAIN, str(config)]
 
+    # --- its files -------------------------------------------------------------------------------
+
+    def logged(self) -> list[Path]:
+        """The files of transactions, the newest first."""
+        files = (self._place() / "data" / "version-2").glob("log.*")
+        return sorted(files, key=lambda file: -file.stat().st_mtime)
+
+    def forget(self) -> None:
+        """Remove all that it wrote, but who it is; it is down."""
+        shutil.rmtree(self._place() / "data" / "version-2", ignore_errors=True)
+
     # --- questions -------------------------------------------------------------------------------
 
     def ask(self, word: str, *, timeout_s: float = 0.5) -> str:

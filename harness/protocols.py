@@ -406,6 +406,29 @@ class PowerLoss(Protocol):
         """Lose what was not synced, and every process; whether the disk took no write any more."""
 
 
+Harm = Literal["truncate", "bit-flip"]
+"""A file loses what was written last, or one of its bits turns."""
+
+
+@runtime_checkable
+class Spoil(Cluster, Protocol):
+    """A cluster that does without a node whose files were damaged (`node.spoilt`).
+
+    Its `restart` makes such a node anew from its peers.
+    """
+
+    def cannot_spoil(self) -> str | None:
+        """Why no file of a node may be damaged; None if it may."""
+
+    def vulnerable(self, node: Any, harm: Harm) -> Sequence[Path]:
+        """Files that hold what the node acknowledged, and in which it should notice such harm.
+
+        The one to damage comes first; a node that still runs has written them out."""
+
+    def start_spoilt(self, node: Any) -> str:
+        """Start the node on what it has; what it does then. `Broken` where it does not start."""
+
+
 Interruption = Literal["terminate", "cancel", "cancel-waits"]
 """Sessions are ended; or their statements are cancelled; or only their waits for a standby are."""
 
