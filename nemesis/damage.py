@@ -28,7 +28,14 @@ _WORRIED = re.compile(
     r"crc|checksum|corrupt|truncat|invalid|short read|unexpected|repair|unable to load|panic",
     re.IGNORECASE,
 )
-_LONGEST = 160
+_WHEN = re.compile(
+    r"^(?:[\d:.,TZ-]+ |\d+:[A-Z] |\d+ [A-Z][a-z]{2} \d{4} |UTC |\[[^]]*\] |# |panic: )+"
+)
+"""What lines of logs begin with: who says it, and when."""
+
+_LONGEST = 120
+_QUOTED = 2
+"""Lines of a log that evidence quotes."""
 
 
 class Truncate:
@@ -130,9 +137,10 @@ class _DamageStrike:
             return b""
 
     def _worry(self) -> str:
-        """The first thing that the server's log says about what it found."""
+        """The first things that the server's log says about what it found."""
         said = self._log()[self._logged :].decode("utf-8", "replace").splitlines()
-        return next((_short(line) for line in said if _WORRIED.search(line)), "")
+        worried = [_short(line) for line in said if _WORRIED.search(line) and _meant(line)]
+        return "; ".join(list(dict.fromkeys(worried))[:_QUOTED])
 
     def evidence(self) -> Evidence:
         return Evidence(
@@ -175,7 +183,14 @@ def _written(file: Path) -> bytes:
         return b""
 
 
+def _meant(line: str) -> bool:
+    """Whether a line tells what was found, and not what is always told at a start."""
+    return '"level":"info"' not in line and " INFO " not in line and "HINT:" not in line
+
+
 def _short(line: str) -> str:
     """A line of a log, without what would make a sentence of evidence endless."""
-    line = " ".join(line.split())
+    if line.startswith("{"):
+        line = ": ".join(re.findall(r'"(?:msg|error)":"([^"]*)"', line)) or line
+    line = _WHEN.sub("", " ".join(line.split()))
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"

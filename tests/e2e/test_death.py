@@ -26,9 +26,11 @@ STRUCK = (
     ("long-fork/primary-only", "slow"),
     ("lock/session-advisory-lock", "terminate"),
     ("lock/redlock-jumping-clocks", "clock-majority"),
+    ("set/wait-here", "bit-flip"),
+    ("session/replica-with-token", "truncate"),
     *([("set/sadd-synced", "power-loss")] if disks.can() else []),
 )
-"""A kind of fault each; all of them with DOKKAEBI_DEATHS=12."""
+"""A kind of fault each; all of them with DOKKAEBI_DEATHS=14."""
 
 
 def ours(state):

@@ -8,6 +8,8 @@ import random
 import psutil
 import pytest
 
+from dokkaebi.backends.etcd import Etcd
+from dokkaebi.backends.zookeeper import ZooKeeper
 from dokkaebi.compose import Servers, run
 from dokkaebi.harness.choosing import Wish
 from dokkaebi.harness.faults import shortest
@@ -26,6 +28,8 @@ TARGETS = (
     ("set/sadd", "valkey", "sentinel"),
     ("counter/update-in-place", "postgres", "pgbouncer"),
     ("lock/redlock", "valkey", "five"),
+    *([("register/etcd-key", "etcd", None)] if Etcd.available() else []),
+    *([("register/znode", "zookeeper", None)] if ZooKeeper.available() else []),
 )
 
 
