@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check fuzz bench bench-checkers soak catalogue hunt docs clean
+.PHONY: demo test check fuzz bench bench-checkers bench-readiness soak catalogue hunt docs clean
 
 demo: $(VENV)/.demo
 	$(BIN)/dokkaebi demo
@@ -29,6 +29,9 @@ bench: $(VENV)/.test
 
 bench-checkers: $(VENV)/.test
 	$(BIN)/python bench/checkers.py
+
+bench-readiness: $(VENV)/.test
+	$(BIN)/python bench/readiness.py
 
 # Every strategy under every fault that it declares, 20 seeds each, and schedules drawn at random.
 SCHEDULES ?= 200

@@ -153,6 +153,8 @@ class ValkeyCluster(Cluster):
 
     def rejoin(self) -> None:
         """Every server but the one that clients are led to follows that one, started if need be."""
+        # One that sentinels promoted had followed before, and is now what all others have.
+        self.leader.spoilt = False
         for node in self._down():
             node.restart()
         self._mend()

@@ -25,7 +25,7 @@ OTHERS_S = 5.0
 
 _LEADS = ("leader", "primary")
 _WORRIED = re.compile(
-    r"crc|checksum|corrupt|truncat|invalid|short read|unexpected|repair|unable to load|panic",
+    r"crc|checksum|corrupt|truncat|invalid|short read|unexpected|repair|unable to load",
     re.IGNORECASE,
 )
 _WHEN = re.compile(
