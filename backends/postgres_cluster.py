@@ -20,7 +20,7 @@ from .cluster import Cluster
 from .local import Found, wait_until
 from .postgres_found import DEFAULT, MISSING, choose, found
 from .postgres_runs import SESSIONS, TERMINATE, PostgresRuns, isolation_name, run_dsn
-from .postgres_server import LOCAL, PostgresServer
+from .postgres_server import LOCAL, PostgresServer, ask
 
 TOPOLOGIES: Mapping[str, tuple[Mapping[str, str], Mapping[str, str]]] = {
     "replicas": ({}, {}),
@@ -289,6 +289,15 @@ class PostgresCluster(PostgresRuns, Cluster):
             for node in self.nodes
             if node.processes()
         ]
+
+    def _ask(
+        self, question: Any, parameters: Sequence[Any] | None = None, *, dsn: str | None = None
+    ) -> list[tuple[Any, ...]]:
+        """One statement of our own, which waits for no standby: there may be none that answers."""
+        if dsn is not None:
+            return super()._ask(question, parameters, dsn=dsn)
+        alone = "-c synchronous_commit=local"
+        return ask(self._admin_dsn(), question, parameters, options=alone, **LOCAL)
 
     def _admin_dsn(self) -> str:
         return str(self.leader.dsn())

@@ -144,10 +144,10 @@ def _told(under_way: Sequence[_UnderWay]) -> str:
 def _heal_all(arena: Arena, under_way: Sequence[_UnderWay]) -> None:
     """Heal in the order of injection: what cannot be healed keeps nothing else from it.
 
-    Links are cut first, and must stand again before a node can join those it was cut off from.
+    But links and whoever stands still come first: a node can only join those that answer it.
     """
     errors: list[BaseException] = []
-    for one in under_way:
+    for one in sorted(under_way, key=lambda one: not getattr(one.strike, "heals_first", False)):
         try:
             _heal(arena, one)
         except Exception as error:

@@ -101,6 +101,8 @@ class PartitionClients(Partition):
 
 
 class _PartitionStrike:
+    heals_first: ClassVar[bool] = True
+
     def __init__(self, backend: Any, shape: Shape | None, rng: random.Random) -> None:
         self.backend = backend
         self.pairs, said = grudge(backend, shape, rng)

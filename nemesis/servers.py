@@ -180,6 +180,8 @@ class _RestartStrike(_ServerStrike):
 
 
 class _PauseStrike(_ServerStrike):
+    heals_first: ClassVar[bool] = True
+
     def __init__(self, backend: Backend, nodes: Sequence[Any], target: str) -> None:
         super().__init__(backend, nodes, target)
         self._seen = 0

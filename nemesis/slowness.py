@@ -52,6 +52,8 @@ class SlowClients(SlowLinks):
 
 
 class _SlowStrike:
+    heals_first: ClassVar[bool] = True
+
     def __init__(self, backend: Any, pairs: Sequence[Pair], delay_s: float, rate: float) -> None:
         self.backend = backend
         self._pairs = pairs

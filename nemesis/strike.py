@@ -10,7 +10,10 @@ from ..harness.protocols import Backend, Evidence
 
 
 class Strike(Protocol):
-    """One injection of a fault, with its target."""
+    """One injection of a fault, with its target.
+
+    One that says `heals_first` is healed before those that need all nodes to answer.
+    """
 
     target: str
     """Whom it strikes, in words; known once it is injected."""
