@@ -27,7 +27,7 @@ STRUCK = (
     ("lock/session-advisory-lock", "terminate"),
     ("lock/redlock-jumping-clocks", "clock-majority"),
     ("set/wait-here", "bit-flip"),
-    ("session/replica-with-token", "truncate"),
+    ("set/sync-failover", "truncate"),
     *([("set/sadd-synced", "power-loss")] if disks.can() else []),
 )
 """A kind of fault each; all of them with DOKKAEBI_DEATHS=14."""
