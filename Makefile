@@ -22,7 +22,7 @@ check: $(VENV)/.dev
 # Every checker against its naive oracle, on FUZZ times as many histories as `make test` tries.
 FUZZ ?= 40
 fuzz: $(VENV)/.test
-	DOKKAEBI_FUZZ=$(FUZZ) $(BIN)/python -m pytest -n auto --timeout 0 tests/property
+	DOKKAEBI_FUZZ=$(FUZZ) $(BIN)/python -m pytest -n auto --dist worksteal --timeout 0 --durations 40 tests/property
 
 bench: $(VENV)/.test
 	$(BIN)/python bench/load.py
