@@ -15,7 +15,6 @@ NOT_SENT = 0
 
 ROLLED_BACK: Mapping[int, str] = {
     1020: "the row changed after the snapshot was taken: the transaction was rolled back",
-    1206: "too many locks: the transaction was rolled back",
     1213: "deadlock: this side was chosen and rolled back",
 }
 """The whole transaction is gone, and nothing is open any more."""

@@ -95,8 +95,10 @@ class Ledger:
         """An error that took back the statement, if it is known to."""
         if kind in (COMMIT, PREPARE, BEGIN):
             self._committed()
-        elif kind is WRITE and (number in INTERRUPTED or reason(number) is None):
-            self.wrote, self.open_writes = self.wrote or alone, self.open_writes or not alone
+        elif kind is WRITE and alone:
+            self.wrote = self.wrote or number in INTERRUPTED or reason(number) is None
+        elif kind is WRITE:
+            self.open_writes = self.open_writes or reason(number) is None
 
     def _committed(self, *, certainly: bool = False) -> None:
         """What was open is kept, or may be."""

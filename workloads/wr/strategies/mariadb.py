@@ -69,7 +69,7 @@ class UpsertRepeatableRead(Upsert):
     """
 
     expect = "unsafe"
-    anomaly = "G2-item"
+    anomaly = "lost-update"
     faults = ()
     isolation = "repeatable read"
 
