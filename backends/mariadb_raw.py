@@ -1,13 +1,13 @@
 """Raw connections to a MariaDB of ours, for fixed schedules: nothing is recorded, nobody retries.
 
 `connect` opens as many as a schedule has sessions, each at its own level of isolation. `blocked`
-says which of them wait for a lock at the moment: InnoDB tells of its own locks, the list of
-processes of those on tables and names. InnoDB renews what it tells every tenth of a second only, so
-whoever waits asks until it says the same twice.
+says which of them wait for a lock at the moment. `information_schema.innodb_trx` would not do: it is
+a copy that is renewed only when nobody has looked at it for a tenth of a second.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +17,14 @@ from .mariadb_server import MariaDBServer
 if TYPE_CHECKING:
     from pymysql.connections import Connection
 
-_LOCK_WAITS = (
-    "SELECT trx_mysql_thread_id FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
-    " UNION SELECT id FROM information_schema.processlist"
+_OTHER_LOCKS = (
+    "SELECT id FROM information_schema.processlist"
     " WHERE state LIKE 'Waiting for%%lock' OR state = 'User lock'"
 )
+"""Those on tables and names."""
+
+_TRANSACTIONS = "LIST OF TRANSACTIONS FOR EACH SESSION:"
+_WAITS = re.compile(r"^LOCK WAIT .*?^MariaDB thread id (\d+)", re.M | re.S)
 
 
 def connect(
@@ -51,4 +54,8 @@ def connect(
 
 def blocked(server: MariaDBServer, sessions: Collection[int]) -> set[int]:
     """Those of these sessions that wait for a lock; one whose call returned waits for none."""
-    return {number for (number,) in server.ask(_LOCK_WAITS)} & set(sessions)
+    ((_, _, status),) = server.ask("SHOW ENGINE INNODB STATUS")
+    each = status.partition(_TRANSACTIONS)[2].split("---TRANSACTION")
+    waiting = {int(found[1]) for one in each if (found := _WAITS.search(one))}
+    waiting |= {number for (number,) in server.ask(_OTHER_LOCKS)}
+    return waiting & set(sessions)

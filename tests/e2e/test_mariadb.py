@@ -185,10 +185,10 @@ def test_a_statement_is_cancelled(mariadb, place):
 
     thread = threading.Thread(target=sleep)
     thread.start()
-    assert until(lambda: mariadb.interrupt("cancel") == 1, 5)
+    struck = []
+    assert until(lambda: struck.append(mariadb.interrupt("cancel")) or any(struck), 5)
     thread.join(5)
-    # sleep() answers 1 when it was interrupted, and the statement is no error.
-    assert ended == ["ok"]
+    assert ended == ["fail"]
 
 
 # --- what is sent --------------------------------------------------------------------------------
@@ -382,9 +382,14 @@ def test_what_is_left_open_is_rolled_back(place):
 
 def test_a_schedules_connections_have_their_levels_and_are_seen_to_wait(mariadb, place):
     one = connect(place.spec.arguments, isolation="read committed")
-    two = connect(place.spec.arguments, isolation="serializable", snapshot=True)
+    two = connect(place.spec.arguments, isolation="serializable")
+    three = connect(place.spec.arguments, snapshot=True)
     level = "SELECT @@tx_isolation, @@innodb_snapshot_isolation"
-    assert rows(one, level) + rows(two, level) == [("READ-COMMITTED", 0), ("SERIALIZABLE", 1)]
+    assert [rows(each, level) for each in (one, two, three)] == [
+        [("READ-COMMITTED", 0)],
+        [("SERIALIZABLE", 0)],
+        [("REPEATABLE-READ", 1)],
+    ]
     one.query("UPDATE t SET v = 3 WHERE k = 1")
     ids = {one.thread_id(), two.thread_id()}
     assert blocked(mariadb, ids) == set()
@@ -394,7 +399,7 @@ def test_a_schedules_connections_have_their_levels_and_are_seen_to_wait(mariadb,
     one.commit()
     thread.join(5)
     assert until(lambda: blocked(mariadb, ids) == set(), 5)
-    for each in (one, two):
+    for each in (one, two, three):
         each.close()
 
 
@@ -563,7 +568,7 @@ def test_a_safe_strategy_holds_under_a_fault(judged, name, fault):
 def test_a_failover_loses_what_the_replica_did_not_have(tmp_path, mariadb, servers):
     for name, verdict in (
         ("set/async-failover-mariadb", "violated"),
-        ("set/semisync-after-sync", "holds"),
+        ("set/semisync-failover", "holds"),
     ):
         finished = run(Wish(target=name, seed=1), servers=servers, out=tmp_path, view=Silent())
         said = json.loads(finished.result.to_json())
