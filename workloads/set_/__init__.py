@@ -58,6 +58,7 @@ class Set(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         "insert-synced-each-second": f"{_HERE}.mariadb:InsertSyncedEachSecond",
         "async-failover-mariadb": f"{_HERE}.mariadb_replicas:AsyncFailover",
         "semisync-failover": f"{_HERE}.mariadb_replicas:Semisync",
+        "semisync-wait-cancelled": f"{_HERE}.mariadb_replicas:SemisyncWaitCancelled",
         "async-replication": f"{_HERE}.valkey_replicas:AsyncReplication",
         "wait-elsewhere": f"{_HERE}.valkey_replicas:WaitElsewhere",
         "wait-here": f"{_HERE}.valkey_replicas:WaitHere",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ....harness.context import Context
 
 if TYPE_CHECKING:
     from pymysql.connections import Connection
+
+ONE_KEY: Mapping[str, Any] = {"keys": 1}
+"""Somebody must read what another one has just written, in the moment before all of them wait."""
 
 
 class Row:
@@ -18,6 +22,7 @@ class Row:
     expect = "safe"
     anomaly = ""
     faults: tuple[str, ...] = ("none", "kill", "pause", "kill-client")
+    params: Mapping[str, Any] = {}
     mariadb: Connection
 
     def setup(self, ctx: Context) -> None:
@@ -66,6 +71,7 @@ class SemisyncAfterSync(Row):
 
     needs = ("mariadb:semisync",)
     faults = ("partition-primary+failover",)
+    params = ONE_KEY
 
 
 class SemisyncAfterCommit(Row):
@@ -80,3 +86,4 @@ class SemisyncAfterCommit(Row):
     expect = "unsafe"
     anomaly = "nonlinearizable"
     faults = ("partition-primary+failover",)
+    params = ONE_KEY

@@ -27,3 +27,16 @@ class Semisync(Insert):
 
     needs = ("mariadb:semisync",)
     faults = ("partition-primary+failover",)
+
+
+class SemisyncWaitCancelled(Semisync):
+    """D08 on MariaDB: a commit whose wait for the replica was killed is answered with plain success.
+
+    `KILL QUERY` (what many clients send at a timeout) ends the wait and not the commit, and there
+    is not even a warning. Nothing in the answer mends it: kill no query that may be committing, or
+    kill its connection.
+    """
+
+    expect = "unsafe"
+    anomaly = "lost-element"
+    faults = ("partition-primary+cancel-waits+failover",)
