@@ -23,7 +23,7 @@ def again(connection: Connection, transaction: Callable[[], T]) -> T:
         try:
             return transaction()
         except connection.OperationalError as error:
-            connection.rollback()
             if error.args[0] not in (DEADLOCK, RECORD_CHANGED) or attempt == RETRIES - 1:
                 raise
+            connection.rollback()
     raise RuntimeError("unreachable")
