@@ -31,8 +31,17 @@ def open_client(arguments: Mapping[str, Any], options: ClientOptions) -> MariaDB
         )
     given = dict(arguments)
     ledger = Ledger(options.tracer, str(given.pop("node", "mariadb")))
-    given.setdefault("connect_timeout", max(2, math.ceil(options.timeout_s)))
-    connection = TracedConnection(ledger=ledger, autocommit=bool(options.autocommit), **given)
+    patience = max(2, math.ceil(options.timeout_s))
+    connection = TracedConnection(
+        ledger=ledger,
+        autocommit=bool(options.autocommit),
+        connect_timeout=patience,
+        # A server that stands still is connected to, and never says anything.
+        read_timeout=patience,
+        **given,
+    )
+    # From here on the deadline of the operation holds.
+    connection._read_timeout = None
     ledger.muted = False
     return MariaDBClient(connection)
 

@@ -36,7 +36,7 @@ def found() -> list[Found]:
         ).stdout
     except (OSError, subprocess.SubprocessError):
         return []
-    match = re.search(r"Ver (\d+(?:\.\d+)+)-MariaDB", said)
+    match = re.search(r"(\d+(?:\.\d+)+)-MariaDB", said)
     if match is None:
         return []
     return [Found(name="mariadb", version=match[1], where=server, source="this machine")]

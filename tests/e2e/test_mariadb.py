@@ -366,6 +366,21 @@ def test_a_commit_without_an_answer_is_indeterminate(mariadb, place):
     assert outcome(client, unanswered) == "info"
 
 
+def test_a_server_that_stands_still_is_not_waited_for(mariadb, place):
+    client = place.open()
+    mariadb.pause()
+    try:
+        began = time.monotonic()
+        with pytest.raises(pymysql.err.OperationalError):
+            place.open(timeout_s=1)
+        assert time.monotonic() - began < 10
+    finally:
+        mariadb.resume()
+    # Once it is open, only the operation's own deadline ends a wait.
+    client.handle.query("SELECT sleep(3)")
+    assert client.handle._sock.gettimeout() is None
+
+
 def test_what_is_left_open_is_rolled_back(place):
     client, other = place.open(), place.open()
     rows(client.handle)  # a read alone opens one, and would go on showing this moment
