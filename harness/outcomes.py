@@ -78,12 +78,29 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 def describe(error: BaseException) -> str:
     """`CODE text` where the error has an SQLSTATE or error number, else `Class: text`."""
     code = next((c for one in causes(error) if (c := _code(one))), type(error).__name__ + ":")
-    text = " ".join(str(error).split()) or "no message"
+    text = " ".join(_text(error).split()) or "no message"
     said = f"{code} {text}"
     return said if len(said) <= MAX_ERROR else said[: MAX_ERROR - 1] + "…"
 
 
+def _text(error: BaseException) -> str:
+    return str(error.args[1]) if _numbered(error) else str(error)
+
+
+def _numbered(error: BaseException) -> bool:
+    """Whether it is what drivers of MySQL's protocol raise: a number and a text."""
+    args = error.args
+    return (
+        len(args) == 2
+        and type(args[0]) is int
+        and isinstance(args[1], str)
+        and not isinstance(error, OSError)
+    )
+
+
 def _code(error: BaseException) -> str | None:
+    if _numbered(error):  # says more than the SQLSTATE, which is HY000 for most of them
+        return str(error.args[0])
     sqlstate = getattr(error, "sqlstate", None)
     if isinstance(sqlstate, str):
         return sqlstate

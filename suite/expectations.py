@@ -16,6 +16,9 @@ Status = Literal[
     "held", "known", "caught", "violated", "missed", "broke", "unknown", "skipped", "interrupted"
 ]
 
+DEADLOCK = "deadlock"
+"""One that the server resolved is no anomaly, but it is what a strategy that provokes it shows."""
+
 MET: frozenset[Status] = frozenset({"held", "known", "caught"})
 
 
@@ -89,8 +92,9 @@ Finding = tuple[Status, str, list[str]]
 def _catching(cell: Cell, outcomes: Sequence[Outcome]) -> Finding:
     missing = _missing(cell, outcomes)
     if not missing:
-        first = next(f for o in outcomes for f in o.found if base(f.type) in cell.must_catch)
-        return "caught", first.sentence, []
+        named = (f for o in outcomes for f in o.found if base(f.type) in cell.must_catch)
+        first = next(named, None)
+        return "caught", first.sentence if first else _resolved(outcomes), []
     ended = _ended(outcomes)
     if ended:
         return ended
@@ -151,7 +155,13 @@ def _news(cell: Cell, outcome: Outcome) -> list[Found]:
 def _missing(cell: Cell, outcomes: Sequence[Outcome]) -> list[str]:
     """What must be caught and was not yet; an anomaly is caught in each of its variants."""
     seen = set(_names(outcomes)) | {base(name) for name in _names(outcomes)}
+    if any(outcome.deadlocks for outcome in outcomes):
+        seen.add(DEADLOCK)
     return [name for name in cell.must_catch if name not in seen]
+
+
+def _resolved(outcomes: Sequence[Outcome]) -> str:
+    return f"{sum(outcome.deadlocks for outcome in outcomes)} deadlocks resolved by the server"
 
 
 def _names(outcomes: Sequence[Outcome]) -> list[str]:

@@ -57,6 +57,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     ok: int = 0
     ops_per_second: float = 0.0
     p99_ms: float = 0.0
+    deadlocks: int = 0
     folder: str | None = None
     interrupted: bool = False
     files: dict[str, bytes] = {}
@@ -106,6 +107,7 @@ def _told(finished: Run, task: Task) -> Outcome:
         ok=result.stats.ok,
         ops_per_second=round(result.stats.ops_per_second, 1),
         p99_ms=round(result.stats.latency_ms.p99, 3),
+        deadlocks=result.stats.deadlocks,
         folder=None if folder is None else str(folder),
         interrupted=finished.interrupted,
         files=_files(folder) if away and folder is not None else {},

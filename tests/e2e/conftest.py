@@ -9,6 +9,7 @@ from dockers import CannotHere, forwards_nothing, lacking, private_daemon
 
 from dokkaebi.backends import containers, netns
 from dokkaebi.backends.etcd import Etcd
+from dokkaebi.backends.mariadb import MariaDB
 from dokkaebi.backends.postgres import Postgres
 from dokkaebi.backends.valkey import Valkey
 from dokkaebi.backends.zookeeper import ZooKeeper
@@ -103,6 +104,13 @@ def postgres_server(household):
 @pytest.fixture(scope="session")
 def valkey_server(household):
     server = started(Valkey, household)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def mariadb_server(household):
+    server = started(MariaDB, household)
     yield server
     server.stop()
 

@@ -67,7 +67,9 @@ def test_each_workload_has_a_safe_and_an_unsafe_strategy():
 @pytest.mark.parametrize("name", SAFE)
 def test_a_safe_strategy_holds(judged, name):
     said = judged(name, seconds=2, faults=[])
-    assert (said["verdict"], said["reason"]) == ("holds", "")
+    assert said["verdict"] == "holds"
+    # One that is held to a weaker level may show what that level permits.
+    assert said["reason"].removeprefix("seen, and permitted at snapshot-isolation: G2-item") == ""
     assert said["judged"] >= 50
 
 

@@ -36,6 +36,11 @@ class Bank(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         "read-committed": f"{_HERE}.postgres:ReadCommitted",
         "for-update-ordered": f"{_HERE}.postgres:ForUpdateOrdered",
         "serializable-retry": f"{_HERE}.postgres:SerializableRetry",
+        "read-committed-mariadb": f"{_HERE}.mariadb:ReadCommitted",
+        "repeatable-read-mariadb": f"{_HERE}.mariadb:RepeatableRead",
+        "for-update-ordered-mariadb": f"{_HERE}.mariadb:ForUpdateOrdered",
+        "for-update-in-callers-order": f"{_HERE}.mariadb:ForUpdateInCallersOrder",
+        "serializable-retry-mariadb": f"{_HERE}.mariadb:SerializableRetry",
     }
 
     keys: Annotated[int, msgspec.Meta(ge=2)] = 5

@@ -38,6 +38,10 @@ class Constraint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         "lock-parent": f"{_HERE}.postgres:LockParent",
         "lock-parent-repeatable-read": f"{_HERE}.postgres:LockParentRepeatableRead",
         "one-path-read-committed": f"{_HERE}.postgres:OnePathReadCommitted",
+        "check-then-leave-mariadb": f"{_HERE}.mariadb:CheckThenLeave",
+        "serializable-mariadb": f"{_HERE}.mariadb:Serializable",
+        "lock-parent-mariadb": f"{_HERE}.mariadb:LockParent",
+        "lock-parent-after-a-read": f"{_HERE}.mariadb:LockParentAfterRead",
         "srem-in-script": f"{_HERE}.valkey:SremInScript",
         "scard-then-srem": f"{_HERE}.valkey:ScardThenSrem",
     }

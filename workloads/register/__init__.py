@@ -36,6 +36,9 @@ class Register(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     strategies: ClassVar[Mapping[str, str]] = {
         "row": f"{_HERE}.postgres:Row",
         "own-cache": f"{_HERE}.postgres:OwnCache",
+        "row-mariadb": f"{_HERE}.mariadb:Row",
+        "semisync-after-sync": f"{_HERE}.mariadb:SemisyncAfterSync",
+        "semisync-after-commit": f"{_HERE}.mariadb:SemisyncAfterCommit",
         "key": f"{_HERE}.valkey:Key",
         "etcd-key": f"{_HERE}.etcd:EtcdKey",
         "znode": f"{_HERE}.zookeeper:Znode",

@@ -45,6 +45,11 @@ class Unique(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         "unique-index": f"{_HERE}.postgres:UniqueIndex",
         "unique-with-null": f"{_HERE}.postgres:UniqueWithNull",
         "row-count-ignored": f"{_HERE}.postgres:RowCountIgnored",
+        "check-then-insert-mariadb": f"{_HERE}.mariadb:CheckThenInsert",
+        "for-update-of-nothing": f"{_HERE}.mariadb:ForUpdateOfNothing",
+        "unique-index-mariadb": f"{_HERE}.mariadb:UniqueIndex",
+        "unique-with-null-mariadb": f"{_HERE}.mariadb:UniqueWithNull",
+        "insert-ignore": f"{_HERE}.mariadb:RowCountIgnored",
     }
 
     every: Annotated[int, msgspec.Meta(ge=1)] = 50

@@ -42,6 +42,10 @@ class Wr(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         "upsert-repeatable-read": f"{_HERE}.postgres:UpsertRepeatableRead",
         "upsert-read-committed": f"{_HERE}.postgres:UpsertReadCommitted",
         "upsert-begin-immediate": f"{_HERE}.sqlite:UpsertBeginImmediate",
+        "upsert-mariadb": f"{_HERE}.mariadb:Upsert",
+        "upsert-repeatable-read-mariadb": f"{_HERE}.mariadb:UpsertRepeatableRead",
+        "upsert-read-committed-mariadb": f"{_HERE}.mariadb:UpsertReadCommitted",
+        "upsert-read-uncommitted-mariadb": f"{_HERE}.mariadb:UpsertReadUncommitted",
         "get-and-set-in-script": f"{_HERE}.valkey:GetAndSetInScript",
         "get-and-set": f"{_HERE}.valkey:GetAndSet",
     }

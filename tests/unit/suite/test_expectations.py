@@ -1,5 +1,6 @@
 """What outcomes mean for a cell and for a suite, without any run."""
 
+import msgspec
 import pytest
 
 from dokkaebi.harness.choosing import Wish
@@ -50,6 +51,13 @@ def test_a_cell_is_as_its_outcomes_are(cell, outcomes, status):
     judged = judge_cell(cell, outcomes)
     assert judged.status == status
     assert judged.reason
+
+
+def test_a_deadlock_that_the_server_resolved_is_a_deadlock_that_was_caught():
+    cell = msgspec.structs.replace(CATCH, must_catch=("deadlock",))
+    assert judge_cell(cell, [said("holds"), said("holds")]).status == "missed"
+    caught = judge_cell(cell, [said("holds"), said("holds", deadlocks=3)])
+    assert (caught.status, caught.reason) == ("caught", "3 deadlocks resolved by the server")
 
 
 def test_what_is_new_is_named_beside_what_is_known():
