@@ -57,6 +57,13 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         "lease-only": f"{_HERE}.postgres:LeaseOnly",
         "skip-locked-as-fifo": f"{_HERE}.postgres:SkipLockedAsFifo",
         "one-at-a-time": f"{_HERE}.postgres:OneAtATime",
+        "nats-effect-then-ack": f"{_HERE}.nats:EffectThenAck",
+        "nats-ack-then-effect": f"{_HERE}.nats:AckThenEffect",
+        "nats-dedupe-row": f"{_HERE}.nats:DedupeRow",
+        "nats-at-least-once": f"{_HERE}.nats:AtLeastOnce",
+        "nats-memory-stream": f"{_HERE}.nats:MemoryStream",
+        "nats-publish-unconfirmed": f"{_HERE}.nats:PublishUnconfirmed",
+        "nats-power-lost": f"{_HERE}.nats:PowerLost",
     }
 
     delivery: Delivery = "exactly"
