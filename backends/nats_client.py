@@ -112,8 +112,8 @@ class Nats:
         self, subject: str, data: bytes | str, *, headers: Mapping[str, str] | None = None
     ) -> Stored:
         """Publish to the stream of this subject, and wait until it is stored there."""
-        told = self._ask(subject, _bytes(data), headers or {})
-        return Stored(told["stream"], int(told["seq"]), bool(told.get("duplicate")))
+        stored: Stored = self._exchange(subject, _bytes(data), headers or {}, _stored)
+        return stored
 
     def send(self, subject: str, data: bytes | str) -> None:
         """Publish, and do not wait for anything: nobody may ever have it."""
@@ -123,13 +123,9 @@ class Nats:
         """The next message for this consumer; None if there is none, or none came within `wait_s`."""
         asked: dict[str, Any] = {"batch": 1}
         asked |= {"expires": round(wait_s * 1e9)} if wait_s else {"no_wait": True}
-        found = self._exchange(
-            f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}",
-            json.dumps(asked).encode(),
-            {},
-            lambda delivery: None if delivery.status in _REFUSED else delivery,
-        )
-        return None if found is None else _message(found)
+        subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
+        found: Message | None = self._exchange(subject, json.dumps(asked).encode(), {}, _message)
+        return found
 
     def ack(self, message: Message) -> None:
         """Say that a message was carried out, and wait until the consumer knows it."""
@@ -187,13 +183,11 @@ class Nats:
         return self._api(f"CONSUMER.INFO.{stream}.{name}")
 
     def _api(self, path: str, **asked: Any) -> Mapping[str, Any]:
-        return self._ask(f"$JS.API.{path}", json.dumps(asked).encode() if asked else b"", {})
+        data = json.dumps(asked).encode() if asked else b""
+        told: Mapping[str, Any] = self._exchange(f"$JS.API.{path}", data, {}, _json)
+        return told
 
     # --- the wire --------------------------------------------------------------------------------
-
-    def _ask(self, subject: str, data: bytes, headers: Mapping[str, str]) -> Mapping[str, Any]:
-        """A request that is answered in JSON."""
-        return self._exchange(subject, data, headers, _json)  # type: ignore[no-any-return]
 
     def _exchange(self, subject: str, data: bytes, headers: Mapping[str, str], read: Any) -> Any:
         """A request and what its answer means; recorded and accounted."""
@@ -357,9 +351,18 @@ def _json(delivery: Delivery) -> Mapping[str, Any]:
     return told
 
 
-def _message(delivery: Delivery) -> Message:
-    """A message with what its address for acknowledgements says of it:
+def _stored(delivery: Delivery) -> Stored:
+    told = _json(delivery)
+    return Stored(told["stream"], int(told["seq"]), bool(told.get("duplicate")))
+
+
+def _message(delivery: Delivery) -> Message | None:
+    """None where the consumer says that it has none; a message with what its address for acknowledgements says of it:
     `$JS.ACK[.domain.account].stream.consumer.delivered.sequence.number.time.pending[.token]`."""
+    if delivery.status:
+        if delivery.status in _REFUSED:
+            return None
+        raise NatsError(delivery.status, "the consumer gave no message")
     words = delivery.reply.split(".")
     shift = 2 if len(words) >= 11 else 0
     return Message(

@@ -6,6 +6,7 @@ import signal
 import pytest
 
 from dokkaebi.backends.etcd import Etcd
+from dokkaebi.backends.nats import Nats
 from dokkaebi.backends.postgres import Postgres
 from dokkaebi.backends.valkey import Valkey
 from dokkaebi.backends.zookeeper import ZooKeeper
@@ -64,6 +65,13 @@ def valkey_server(household):
 @pytest.fixture(scope="module")
 def etcd_cluster(household):
     cluster = started(Etcd, household)
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture(scope="module")
+def nats_cluster(household):
+    cluster = started(Nats, household)
     yield cluster
     cluster.stop()
 

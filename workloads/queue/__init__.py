@@ -63,7 +63,6 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         "nats-at-least-once": f"{_HERE}.nats:AtLeastOnce",
         "nats-memory-stream": f"{_HERE}.nats:MemoryStream",
         "nats-publish-unconfirmed": f"{_HERE}.nats:PublishUnconfirmed",
-        "nats-power-lost": f"{_HERE}.nats:PowerLost",
     }
 
     delivery: Delivery = "exactly"

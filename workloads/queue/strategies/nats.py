@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from ....harness.context import Context
@@ -13,13 +14,16 @@ STREAM, SUBJECT, CONSUMER = "jobs", "jobs.new", "workers"
 ACK_WAIT_S = 1.0
 """A message that was not acknowledged for so long is delivered again."""
 
+BACKLOG: Mapping[str, float] = MappingProxyType({"redelivery": ACK_WAIT_S, "enqueue_share": 0.6})
+"""More is enqueued than consumed: there is always something that can be lost."""
+
 
 class _Stream:
     """A stream on three servers with one consumer for all; each message is acknowledged."""
 
     workload = "queue"
     needs = ("nats", "postgres")
-    params = {"redelivery": ACK_WAIT_S}
+    params: Mapping[str, float] = MappingProxyType({"redelivery": ACK_WAIT_S})
     storage = "file"
     replicas = 3
     nats: Any
@@ -139,7 +143,7 @@ class MemoryStream(_Stream):
     faults = ("kill-primary",)
     storage = "memory"
     replicas = 1
-    params = {"redelivery": ACK_WAIT_S, "enqueue_share": 0.6}
+    params = BACKLOG
 
 
 class PublishUnconfirmed(_Stream):
@@ -157,17 +161,3 @@ class PublishUnconfirmed(_Stream):
     def enqueue(self, message: Any) -> None:
         """Send, and hope."""
         self.nats.send(SUBJECT, json.dumps(message))
-
-
-class PowerLost(AtLeastOnce):
-    """E20: file storage that is synced every two minutes, as JetStream's default is.
-
-    When all servers lose their power at once, what was acknowledged lately is gone. Mend it with
-    `sync_interval: always`, or with servers that do not lose their power together.
-    """
-
-    expect = "unsafe"
-    anomaly = "lost-message"
-    faults = ("power-loss",)
-    params = {"redelivery": ACK_WAIT_S, "enqueue_share": 0.6}
-    lasts = 1.0
