@@ -113,6 +113,8 @@ class LocalServer:
 
     name: str
     version: str
+    start_s = START_S
+    """How long it may take to answer when it is started."""
 
     def __init__(self, household: Household, *, site: Site | None = None) -> None:
         self.household = household
@@ -195,9 +197,9 @@ class LocalServer:
             self._argv(), log, self.clock.environment() if self.clock else {}
         )
         server = self._server
-        if not wait_until(lambda: server.exited.is_set() or self.answers(), START_S):
+        if not wait_until(lambda: server.exited.is_set() or self.answers(), self.start_s):
             self.kill()
-            raise Broken(f"{self.name} did not answer within {START_S:g} s: {tail(log)}")
+            raise Broken(f"{self.name} did not answer within {self.start_s:g} s: {tail(log)}")
         if server.exited.is_set():
             raise Broken(f"{self.name} ended with status {server.status}: {tail(log)}")
 
