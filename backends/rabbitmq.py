@@ -29,7 +29,7 @@ class Rabbit(Cluster):
     name = "rabbitmq"
     clusters: ClassVar[Mapping[str, str]] = dict.fromkeys(HANDLING, CLASS)
     shapes: tuple[Shape, ...] = ("clients",)
-    ready_s = 90.0
+    ready_s = 180.0
     one = 1
 
     def __init__(

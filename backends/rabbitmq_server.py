@@ -64,7 +64,7 @@ class Ports(msgspec.Struct, frozen=True):
 class RabbitServer(LocalServer):
     """A server in a private folder on private ports; `n1` is the Erlang node `n1@localhost`."""
 
-    start_s = 90.0
+    start_s = 180.0
 
     def __init__(self, household: Household, found: Found, *, name: str) -> None:
         super().__init__(household)
@@ -143,6 +143,8 @@ class RabbitServer(LocalServer):
             "RABBITMQ_LOG_BASE": folder / "log",
             "RABBITMQ_ENABLED_PLUGINS_FILE": folder / "plugins",
             "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+            # An Erlang that checks the name before the start listens there too.
+            "RABBITMQ_DIST_PORT": self.ports.nodes,
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"-noinput -kernel net_ticktime {TICK_S}",
             # The port is what it looks up as its own where it does not ask our module.
             "ERL_AFLAGS": f"-start_epmd false -epmd_module dokkaebi_epmd -pa {folder}"

@@ -63,6 +63,7 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         "rabbitmq-transient": f"{_HERE}.rabbitmq:Transient",
         "rabbitmq-unconfirmed": f"{_HERE}.rabbitmq:Unconfirmed",
         "rabbitmq-quorum": f"{_HERE}.rabbitmq:Quorum",
+        "rabbitmq-quorum-killed": f"{_HERE}.rabbitmq:QuorumKilled",
         "rabbitmq-mirrored": f"{_HERE}.rabbitmq:Mirrored",
         "nats-effect-then-ack": f"{_HERE}.nats:EffectThenAck",
         "nats-ack-then-effect": f"{_HERE}.nats:AckThenEffect",

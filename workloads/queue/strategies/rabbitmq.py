@@ -158,17 +158,24 @@ class Unconfirmed(_Broker):
 class Quorum(_Broker):
     """E12: a quorum queue on three servers, publisher confirms, acknowledged last.
 
-    A minority that dies or is cut off loses nothing. A message may be delivered again, and has its
+    A minority that is cut off loses nothing. A message may be delivered again, and has its
     effect again.
     """
 
     needs = ("rabbitmq:three", "postgres")
     expect = "safe"
-    faults = ("kill-minority", "partition-node", "partition-halves")
+    faults: tuple[str, ...] = ("partition-node", "partition-halves")
     lasts = 8.0
     """Longer than it takes a server to notice that it is alone."""
     delivery = "at-least"
     kind = "quorum"
+
+
+class QuorumKilled(Quorum):
+    """E12: the same; a minority is killed, and takes its time to come back."""
+
+    faults = ("kill-minority",)
+    lasts = 3.0
 
 
 class Mirrored(_Broker):
