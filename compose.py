@@ -48,7 +48,7 @@ from .results.store import (
 )
 
 LOCAL = "local"
-DRIVERS = ("psycopg", "redis", "kazoo", "msgspec", "numpy")
+DRIVERS = ("psycopg", "redis", "kazoo", "pika", "msgspec", "numpy")
 
 
 class Servers:

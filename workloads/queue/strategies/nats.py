@@ -14,7 +14,10 @@ STREAM, SUBJECT, CONSUMER = "jobs", "jobs.new", "workers"
 ACK_WAIT_S = 1.0
 """A message that was not acknowledged for so long is delivered again."""
 
-BACKLOG: Mapping[str, float] = MappingProxyType({"redelivery": ACK_WAIT_S, "enqueue_share": 0.6})
+REDELIVERY_S = 2 * ACK_WAIT_S
+"""Until it has certainly come again: a consumer that has a new leader counts anew."""
+
+BACKLOG: Mapping[str, float] = MappingProxyType({"redelivery": REDELIVERY_S, "enqueue_share": 0.6})
 """More is enqueued than consumed: there is always something that can be lost."""
 
 
@@ -23,7 +26,7 @@ class _Stream:
 
     workload = "queue"
     needs = ("nats", "postgres")
-    params: Mapping[str, float] = MappingProxyType({"redelivery": ACK_WAIT_S})
+    params: Mapping[str, float] = MappingProxyType({"redelivery": REDELIVERY_S})
     storage = "file"
     replicas = 3
     nats: Any

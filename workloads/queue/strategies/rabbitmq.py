@@ -168,6 +168,7 @@ class Quorum(_Broker):
     lasts = 8.0
     """Longer than it takes a server to notice that it is alone."""
     delivery = "at-least"
+    params = MappingProxyType({"redelivery": 2.0})
     kind = "quorum"
 
 
