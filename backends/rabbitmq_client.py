@@ -7,6 +7,7 @@ although the server does not answer them.
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +32,9 @@ REFUSALS: Mapping[int, str] = {
 
 _CLOSED = (exceptions.ChannelWrongStateError, exceptions.ConnectionWrongStateError)
 """What pika raises where there is no connection any more: nothing was sent."""
+
+# What pika says there of connections that end is said by our own errors.
+logging.getLogger("pika").setLevel(logging.CRITICAL)
 
 OPEN_S = 3.0
 """How long a server may take to let somebody in."""
@@ -61,6 +65,8 @@ class Ledger:
         self.tracer = tracer
         self.node = node
         self.wrote = False
+        self.closed = False
+        """The server closed a channel: its strategy still holds it."""
 
     def told(self, name: str, arguments: Any, call: Callable[[], Any]) -> Any:
         """Ask the server; recorded and accounted."""
@@ -76,6 +82,7 @@ class Ledger:
             return told
         except BaseException as error:
             said = f"{type(error).__name__}: {error}"
+            self.closed = self.closed or isinstance(error, exceptions.ChannelClosedByBroker)
             if is_definite(error):
                 self.wrote = before
             raise
@@ -193,8 +200,7 @@ class RabbitClient:
         """There is nothing to roll back; what was lost or closed cannot be used again."""
         if not self.handle.is_open:
             raise Broken("the connection to RabbitMQ was lost")
-        channels = self.handle._impl._channels.values()
-        if any(channel.is_closed or channel.is_closing for channel in channels):
+        if self.handle.ledger.closed:
             raise Broken("a channel was closed")
         return False
 
@@ -209,6 +215,8 @@ class RabbitClient:
     def close(self) -> None:
         """End the connection without a word: a server that stands still would not answer one."""
         self.shutdown()
+        if self.handle.is_closed:
+            return
         try:
             self.handle.process_data_events(0)
         except (exceptions.AMQPError, OSError):
