@@ -65,8 +65,10 @@ class Rabbit(Cluster):
             self.nodes.append(node)
         with ThreadPoolExecutor(self.size) as pool:
             list(pool.map(lambda node: node.make(), self.nodes))
-            self._connect()
-            list(pool.map(lambda node: node.launch(), self.nodes))
+        self._connect()
+        # One after another: what joins while another still begins may find half a schema.
+        for node in self.nodes:
+            node.launch()
         self.leader = self.nodes[0]
         self.await_ready()
 
