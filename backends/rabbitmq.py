@@ -18,6 +18,8 @@ FACTORY = "dokkaebi.backends.rabbitmq_client:open_client"
 CLASS = "dokkaebi.backends.rabbitmq:RabbitCluster"
 LAST_CLIENT_S = 5.0
 EMPTY_S = 20.0
+WHOLE_S = 60.0
+"""Nodes that were cut off start themselves anew."""
 
 HANDLING: Mapping[str, str] = {"three": "pause_minority", "autoheal": "autoheal"}
 """Topology -> what a node does that finds itself cut off (`cluster_partition_handling`)."""
@@ -163,6 +165,12 @@ class RabbitCluster(Rabbit):
 
     shapes = Cluster.shapes
     one = 3
+
+    def reconnect(self) -> None:
+        """Undo every cut, and wait until the nodes have found together again, if all are there."""
+        super().reconnect()
+        if not any(self._down()):
+            wait_until(self.ready, WHOLE_S, every_s=0.1)
 
 
 def _dsn(port: int) -> str:
