@@ -48,7 +48,7 @@ from .results.store import (
 )
 
 LOCAL = "local"
-DRIVERS = ("psycopg", "redis", "kazoo", "pymysql", "msgspec", "numpy")
+DRIVERS = ("psycopg", "redis", "kazoo", "pymysql", "pika", "msgspec", "numpy")
 
 
 class Servers:

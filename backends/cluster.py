@@ -39,6 +39,8 @@ class Cluster:
     version: str
     shapes: tuple[Shape, ...] = get_args(Shape)
     """The partitions that its links can express."""
+    ready_s = READY_S
+    """How long it may take to be whole again."""
     providers: ClassVar[tuple[str, ...]] = ("local",)
     """The networks on which its nodes know how to live."""
     counted: ClassVar[bool] = False
@@ -101,11 +103,11 @@ class Cluster:
 
     def await_ready(self) -> None:
         """Wait until the cluster is ready; `Broken` says what is missing."""
-        deadline = time.monotonic() + READY_S
+        deadline = time.monotonic() + self.ready_s
         while not self.ready():
             if time.monotonic() > deadline:
                 roles = ", ".join(f"{node.name} is {node.role()}" for node in self.nodes)
-                raise Broken(f"{self.name} was not ready within {READY_S:g} s: {roles}")
+                raise Broken(f"{self.name} was not ready within {self.ready_s:g} s: {roles}")
             time.sleep(0.02)
 
     def logs(self) -> list[Path]:

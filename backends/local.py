@@ -62,7 +62,7 @@ def of_version(servers: Sequence[Found], name: str, version: str | None, missing
 
 
 def readable(folder: Path, *, beside: Sequence[Path] = ()) -> Path:
-    """The folder itself, or where the unprivileged user cannot reach it, a copy of it.
+    """The folder (or program) itself, or where the unprivileged user cannot reach it, a copy.
 
     `beside` are folders that must keep their place relative to it (shared libraries). Copies are
     made once per version of the original, in a cache folder, and only when we are root.
@@ -83,7 +83,11 @@ def _copy(folders: Sequence[Path], root: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     making = target.with_name(f"{target.name}.{os.getpid()}")
     for folder in folders:
-        shutil.copytree(folder, making / folder.relative_to(root), symlinks=True)
+        if folder.is_dir():
+            shutil.copytree(folder, making / folder.relative_to(root), symlinks=True)
+        else:
+            making.mkdir(exist_ok=True)
+            shutil.copy2(folder, making / folder.name)
     for place in (making, *making.rglob("*")):
         if not place.is_symlink():
             place.chmod(0o755 if place.stat().st_mode & 0o100 else 0o644)
@@ -109,6 +113,8 @@ class LocalServer:
 
     name: str
     version: str
+    start_s = START_S
+    """How long it may take to answer when it is started."""
 
     def __init__(self, household: Household, *, site: Site | None = None) -> None:
         self.household = household
@@ -193,9 +199,9 @@ class LocalServer:
             self._argv(), log, self.clock.environment() if self.clock else {}
         )
         server = self._server
-        if not wait_until(lambda: server.exited.is_set() or self.answers(), START_S):
+        if not wait_until(lambda: server.exited.is_set() or self.answers(), self.start_s):
             self.kill()
-            raise Broken(f"{self.name} did not answer within {START_S:g} s: {tail(log)}")
+            raise Broken(f"{self.name} did not answer within {self.start_s:g} s: {tail(log)}")
         if server.exited.is_set():
             raise Broken(f"{self.name} ended with status {server.status}: {tail(log)}")
 

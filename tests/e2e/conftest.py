@@ -10,7 +10,9 @@ from dockers import CannotHere, forwards_nothing, lacking, private_daemon
 from dokkaebi.backends import containers, netns
 from dokkaebi.backends.etcd import Etcd
 from dokkaebi.backends.mariadb import MariaDB
+from dokkaebi.backends.nats import Nats
 from dokkaebi.backends.postgres import Postgres
+from dokkaebi.backends.rabbitmq import Rabbit, RabbitCluster
 from dokkaebi.backends.valkey import Valkey
 from dokkaebi.backends.zookeeper import ZooKeeper
 from dokkaebi.harness.errors import Unavailable
@@ -118,6 +120,27 @@ def mariadb_server(household):
 @pytest.fixture(scope="module")
 def etcd_cluster(household):
     cluster = started(Etcd, household)
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture(scope="module")
+def nats_cluster(household):
+    cluster = started(Nats, household)
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture(scope="module")
+def rabbitmq_server(household):
+    server = started(Rabbit, household)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def rabbitmq_cluster(household):
+    cluster = started(RabbitCluster, household, topology="three")
     yield cluster
     cluster.stop()
 

@@ -12,7 +12,7 @@ from dokkaebi.harness.plugins import strategies
 from dokkaebi.harness.spec import SECOND
 from dokkaebi.results.live import Silent
 
-WORKLOADS = ("append", "wr", "set", "unique", "ids", "long-fork", "session", "constraint")
+WORKLOADS = ("append", "wr", "set", "unique", "ids", "long-fork", "session", "constraint", "queue")
 EVERY = {
     name: strategy
     for name, strategy in strategies().items()
@@ -97,6 +97,7 @@ def test_an_unsafe_strategy_is_caught(judged, name):
         ("session/row", "kill-client"),
         ("long-fork/mget", "kill"),
         ("ids/incr", "kill"),
+        ("queue/skip-locked", "kill"),
     ],
 )
 def test_a_safe_strategy_holds_under_a_fault(judged, name, fault):

@@ -179,25 +179,47 @@ def test_a_workload_without_built_in_strategies_wants_a_file(name):
         choose(Wish(target=name))
 
 
-def test_a_queue_is_drained_for_longer_than_a_message_can_stay_away():
-    left = [7, None, 8, None, None]
-    asks = []
+def drained(*left):
+    """What is asked when the queue answers its consumptions so, and for how long it rests."""
+    answers, asks, rests = list(left), [], 0.0
     script = Queue(redelivery=0.5).final(0, 4)
     step = next(script)
-    rests = 0.0
     while step is not None:
         if isinstance(step, Rest):
             rests += step.seconds
             step = next(script, None)
             continue
         asks.append(step.f)
+        answer = Answer(type="ok", value=[])
+        if step.f == "consume":
+            answer = answers.pop(0) if len(answers) > 1 else answers[0]
         try:
-            answer = Answer(type="ok", value=left.pop(0) if step.f == "consume" else [])
             step = script.send(answer)
         except StopIteration:
             break
+    return asks, rests
+
+
+EMPTY, LOST = Answer(type="ok"), Answer(type="info", error="no answer")
+
+
+def test_a_queue_is_drained_for_longer_than_a_message_can_stay_away():
+    asks, rests = drained(Answer(type="ok", value=7), EMPTY, Answer(type="ok", value=8), EMPTY)
     assert asks == ["consume"] * 5 + ["effects"]
     assert rests == 1.5
+
+
+def test_a_consumption_that_went_wrong_does_not_say_that_the_queue_is_empty():
+    """What it had taken comes back after a while."""
+    asks, rests = drained(EMPTY, EMPTY, LOST, EMPTY)
+    assert asks == ["consume"] * 6 + ["effects"]
+    assert rests == 3.0
+
+
+def test_a_queue_that_cannot_be_drained_is_not_looked_at():
+    asks, _ = drained(LOST)
+    assert set(asks) == {"consume"}
+    assert len(asks) < 100
     assert list(Queue().final(1, 4)) == []
 
 

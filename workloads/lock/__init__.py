@@ -57,6 +57,7 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         "zookeeper-ephemeral": f"{_HERE}.zookeeper:ZooKeeperEphemeral",
         "zookeeper-fenced": f"{_HERE}.zookeeper:ZooKeeperFenced",
         "etcd-lease": f"{_HERE}.etcd:EtcdLease",
+        "rabbitmq-one-message": f"{_HERE}.rabbitmq:OneMessage",
         "guarded-without-fencing": f"{_HERE}.valkey_postgres:WithoutFencing",
         "guarded-with-fencing": f"{_HERE}.valkey_postgres:WithFencing",
         "guarded-fencing-the-write-only": f"{_HERE}.valkey_postgres:FencingTheWriteOnly",

@@ -22,8 +22,13 @@ from ..session import Method, MethodSession, done, plain_value
 _BLOCK = 100_000
 """Messages are process * _BLOCK + counter: never the same twice, and small enough for an int4."""
 
+_HERE = "dokkaebi.workloads.queue.strategies"
+
 _EMPTY = 3
 """The queue is drained when it was found empty so many times, `redelivery` seconds apart."""
+
+_TRIES = 30
+"""How often a consumption of the end may go wrong before the queue counts as not drained."""
 
 
 class Queue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,10 +46,32 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     methods: ClassVar[tuple[str, ...]] = ("enqueue", "consume", "effects")
     levels: ClassVar[tuple[str, ...]] = ()
     traits: ClassVar[tuple[str, ...]] = ("delivery", "ordered")
-    default: ClassVar[str] = ""
+    default: ClassVar[str] = "skip-locked"
     resource: ClassVar[str | None] = None
     coverage: ClassVar[str] = "contended"
-    strategies: ClassVar[Mapping[str, str]] = {}
+    strategies: ClassVar[Mapping[str, str]] = {
+        "skip-locked": f"{_HERE}.postgres:SkipLocked",
+        "claim-without-status": f"{_HERE}.postgres:ClaimWithoutStatus",
+        "claim-then-work": f"{_HERE}.postgres:ClaimThenWork",
+        "lease-and-unique": f"{_HERE}.postgres:LeaseAndUnique",
+        "lease-only": f"{_HERE}.postgres:LeaseOnly",
+        "skip-locked-as-fifo": f"{_HERE}.postgres:SkipLockedAsFifo",
+        "one-at-a-time": f"{_HERE}.postgres:OneAtATime",
+        "rabbitmq-effect-then-ack": f"{_HERE}.rabbitmq:EffectThenAck",
+        "rabbitmq-auto-ack": f"{_HERE}.rabbitmq:AutoAck",
+        "rabbitmq-dedupe-row": f"{_HERE}.rabbitmq:DedupeRow",
+        "rabbitmq-transient": f"{_HERE}.rabbitmq:Transient",
+        "rabbitmq-unconfirmed": f"{_HERE}.rabbitmq:Unconfirmed",
+        "rabbitmq-quorum": f"{_HERE}.rabbitmq:Quorum",
+        "rabbitmq-quorum-killed": f"{_HERE}.rabbitmq:QuorumKilled",
+        "rabbitmq-mirrored": f"{_HERE}.rabbitmq:Mirrored",
+        "nats-effect-then-ack": f"{_HERE}.nats:EffectThenAck",
+        "nats-ack-then-effect": f"{_HERE}.nats:AckThenEffect",
+        "nats-dedupe-row": f"{_HERE}.nats:DedupeRow",
+        "nats-at-least-once": f"{_HERE}.nats:AtLeastOnce",
+        "nats-memory-stream": f"{_HERE}.nats:MemoryStream",
+        "nats-publish-unconfirmed": f"{_HERE}.nats:PublishUnconfirmed",
+    }
 
     delivery: Delivery = "exactly"
     ordered: Order | None = None
@@ -72,16 +99,24 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
                 yield Ask("consume")
 
     def final(self, worker: int, workers: int) -> Script:
-        """One worker consumes what is left, longer than a message can stay away, then looks."""
+        """One worker consumes what is left, longer than a message can stay away, then looks.
+
+        A consumption that went wrong says nothing about what is left, and may have taken a message
+        that comes back: then it all begins again. Without an end to that, nothing is looked at.
+        """
         if worker:
             return
-        empty = 0
-        while empty < _EMPTY:
+        empty = wrong = 0
+        while empty < _EMPTY and wrong < _TRIES:
             answer = yield Ask("consume")
-            if answer is None or answer.type != "ok" or answer.value is None:
+            if answer is not None and answer.type != "ok":
+                empty, wrong = 0, wrong + 1
+                yield Rest(self.redelivery)
+            elif answer is None or answer.value is None:
                 empty += 1
                 yield Rest(self.redelivery)
-        yield Ask("effects")
+        if empty == _EMPTY:
+            yield Ask("effects")
 
     def session(self, strategy: Any, ctx: Context) -> Session:
         """Operations are methods."""

@@ -44,6 +44,17 @@ def test_what_the_servers_user_cannot_reach_is_copied_once(programs, tmp_path, m
     assert len(list(cache.iterdir())) == 1
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root drops to another user")
+def test_a_single_program_is_copied_alone(programs, tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    monkeypatch.setattr(local, "_cache_folder", lambda: cache)
+    copy = local.readable(programs / "package" / "bin" / "server")
+    assert copy.is_relative_to(cache)
+    assert copy.read_bytes() == (programs / "package" / "bin" / "server").read_bytes()
+    assert copy.stat().st_mode & 0o777 == 0o755
+    assert list(copy.parent.iterdir()) == [copy]
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root drops to another user")
 def test_our_own_programs_are_used_where_they_are(programs):
     assert local.readable(programs / "package") == programs / "package"

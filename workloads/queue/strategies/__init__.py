@@ -1,0 +1,1 @@
+"""Strategies of the queue workload, right and wrong; one file per backend."""
