@@ -5,11 +5,11 @@ import threading
 import time
 
 import pytest
-from places import Place, outcome, until
+from places import Place, lent, outcome, until
 
 from dokkaebi import UsageError
 from dokkaebi.backends.etcd_client import EtcdError, NotSent
-from dokkaebi.compose import Servers, run
+from dokkaebi.compose import run
 from dokkaebi.harness.choosing import Wish
 from dokkaebi.harness.protocols import CLIENTS, Cluster, Kill, Logs, Pause
 from dokkaebi.harness.spec import SECOND
@@ -257,8 +257,7 @@ def test_a_place_is_empty(etcd_cluster):
 
 @pytest.fixture
 def judged(tmp_path, household, etcd_cluster):
-    with Servers(household) as servers:
-        servers._started["etcd", "", ""] = etcd_cluster
+    with lent(household, ("etcd", "", etcd_cluster)) as servers:
 
         def call(target, *, seconds, **options):
             wish = Wish(target=target, time=seconds * SECOND, seed=1, **options)
@@ -266,7 +265,6 @@ def judged(tmp_path, household, etcd_cluster):
             return json.loads(finished.result.to_json())
 
         yield call
-        servers._started.clear()
 
 
 @pytest.mark.parametrize(

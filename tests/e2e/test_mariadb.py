@@ -5,14 +5,14 @@ import threading
 import time
 
 import pytest
-from places import Place, outcome, until
+from places import Place, lent, outcome, until
 
 from dokkaebi import Broken, Unavailable, UsageError
 from dokkaebi.backends import mariadb_found
 from dokkaebi.backends.mariadb import MariaDB
 from dokkaebi.backends.mariadb_cluster import MariaDBCluster
 from dokkaebi.backends.mariadb_raw import blocked, connect
-from dokkaebi.compose import Servers, run
+from dokkaebi.compose import run
 from dokkaebi.harness.choosing import Wish
 from dokkaebi.harness.plugins import strategies
 from dokkaebi.harness.processes import living
@@ -35,15 +35,14 @@ TABLE = "CREATE TABLE t (k int PRIMARY KEY, v int NOT NULL)"
 
 
 @pytest.fixture(scope="module")
-def servers(household):
+def servers(household, mariadb_server):
     """Servers that the tests of this module share, one after another."""
-    with Servers(household) as shared:
+    with lent(household, ("mariadb", "", mariadb_server)) as shared:
         yield shared
 
 
 @pytest.fixture
-def mariadb(mariadb_server, servers):
-    servers._started["mariadb", "", ""] = mariadb_server
+def mariadb(mariadb_server):
     return mariadb_server
 
 

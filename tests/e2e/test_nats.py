@@ -5,12 +5,12 @@ import threading
 import time
 
 import pytest
-from places import Place, outcome, until
+from places import Place, lent, outcome, until
 
 from dokkaebi import UsageError
 from dokkaebi.backends.nats_client import NatsError
 from dokkaebi.backends.nats_wire import NotSent
-from dokkaebi.compose import Servers, run
+from dokkaebi.compose import run
 from dokkaebi.harness.choosing import Wish
 from dokkaebi.harness.protocols import CLIENTS, Cluster, Kill, Logs, Pause
 from dokkaebi.harness.spec import SECOND
@@ -279,8 +279,7 @@ def test_a_place_is_empty(nats_cluster):
 
 @pytest.fixture
 def judged(tmp_path, household, nats_cluster):
-    with Servers(household) as servers:
-        servers._started["nats", "", "", "local"] = nats_cluster
+    with lent(household, ("nats", "", nats_cluster)) as servers:
 
         def call(target, **options):
             wish = Wish(target=target, seed=1, **options)
@@ -288,7 +287,6 @@ def judged(tmp_path, household, nats_cluster):
             return json.loads(finished.result.to_json())
 
         yield call
-        del servers._started["nats", "", "", "local"]
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ import time
 
 import psutil
 import pytest
-from places import Place, outcome, until
+from places import Place, lent, outcome, until
 
 from dokkaebi import UsageError
-from dokkaebi.compose import Servers, run
+from dokkaebi.compose import run
 from dokkaebi.harness.choosing import Wish
 from dokkaebi.harness.protocols import CLIENTS, Cluster, Kill, Logs, Pause
 from dokkaebi.harness.spec import SECOND
@@ -289,12 +289,9 @@ def test_workers_are_spread_and_counted(rabbitmq_cluster, shared):
 
 @pytest.fixture(scope="module")
 def servers(household, rabbitmq_server, rabbitmq_cluster):
-    with Servers(household) as shared:
-        shared._started["rabbitmq", "", "", "local"] = rabbitmq_server
-        shared._started["rabbitmq", "", "three", "local"] = rabbitmq_cluster
+    ours = ("rabbitmq", "", rabbitmq_server), ("rabbitmq", "three", rabbitmq_cluster)
+    with lent(household, *ours) as shared:
         yield shared
-        for topology in ("", "three"):
-            shared._started.pop(("rabbitmq", "", topology, "local"), None)
 
 
 @pytest.fixture

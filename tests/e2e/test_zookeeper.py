@@ -5,10 +5,10 @@ import threading
 import time
 
 import pytest
-from places import Place, outcome, until
+from places import Place, lent, outcome, until
 
 from dokkaebi import UsageError
-from dokkaebi.compose import Servers, run
+from dokkaebi.compose import run
 from dokkaebi.harness.choosing import Wish
 from dokkaebi.harness.protocols import CLIENTS, Cluster, Kill, Logs, Pause
 from dokkaebi.harness.spec import SECOND
@@ -241,8 +241,7 @@ def test_a_place_is_removed(zookeeper_cluster):
 
 @pytest.fixture
 def judged(tmp_path, household, zookeeper_cluster):
-    with Servers(household) as servers:
-        servers._started["zookeeper", "", ""] = zookeeper_cluster
+    with lent(household, ("zookeeper", "", zookeeper_cluster)) as servers:
 
         def call(target, *, seconds, **options):
             wish = Wish(target=target, time=seconds * SECOND, seed=1, **options)
@@ -250,7 +249,6 @@ def judged(tmp_path, household, zookeeper_cluster):
             return json.loads(finished.result.to_json())
 
         yield call
-        servers._started.clear()
 
 
 def test_a_lock_that_ends_with_its_session_is_caught(judged):

@@ -1,7 +1,9 @@
 """A run's place on a cluster, with clients that record; and waiting for what comes soon."""
 
 import time
+from contextlib import contextmanager
 
+from dokkaebi.compose import Servers
 from dokkaebi.harness.loading import load_object
 from dokkaebi.harness.outcomes import classify
 from dokkaebi.harness.protocols import ClientOptions
@@ -53,3 +55,17 @@ def until(true, seconds=15.0):
     while not true() and time.monotonic() < deadline:
         time.sleep(0.02)
     return true()
+
+
+@contextmanager
+def lent(household, *backends):
+    """Servers that have these backends already, and do not stop them; (name, topology, backend)."""
+    servers = Servers(household)
+    keys = [(name, "", topology, "local") for name, topology, _ in backends]
+    servers._started |= dict(zip(keys, (backend for *_, backend in backends), strict=True))
+    try:
+        yield servers
+    finally:
+        for key in keys:
+            servers._started.pop(key, None)
+        servers.stop()
