@@ -42,16 +42,17 @@ def published(place, text, seconds=15.0):
     return until(tried, seconds)
 
 
-def fetched(place, seconds=15.0):
-    """The next message, as soon as the consumer, too, has a leader: it elects one of its own."""
-    found = []
+def fetched(place, data, seconds=40.0):
+    """Fetch until this message comes: the consumer elects a leader of its own, and a message whose
+    delivery was cut short comes again."""
 
     def tried():
+        message = []
         client = place.open(timeout_s=3.0)
-        fetch = lambda: found.append(client.handle.fetch("jobs", "workers", wait_s=2))  # noqa: E731
-        return outcome(client, fetch) == "ok"
+        said = outcome(client, lambda: message.append(client.handle.fetch("jobs", "workers", 2)))
+        return said == "ok" and message[0] is not None and message[0].data == data
 
-    return until(tried, seconds) and found[-1].data
+    return until(tried, seconds)
 
 
 # --- the cluster ---------------------------------------------------------------------------------
@@ -100,7 +101,7 @@ def test_all_are_killed_and_come_back(nats_cluster, place):
     nats_cluster.kill()
     nats_cluster.restart()
     assert published(place, "later")
-    assert fetched(place) == b"kept"
+    assert fetched(place, b"kept")
 
 
 def test_a_paused_server_does_not_answer(nats_cluster):
