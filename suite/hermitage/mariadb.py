@@ -1,0 +1,155 @@
+"""MariaDB, by PyMySQL: who waits is read in InnoDB's own monitor.
+
+`information_schema.innodb_trx` is renewed every tenth of a second only, and not while it is being
+read more often than that. The monitor is written at the moment it is asked for, but does not say
+whom a transaction waits for; that is asked of `innodb_lock_waits`, where two wait at once.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import pymysql
+
+from ...harness.errors import Broken
+from .interpreter import Answer
+from .places import CONTENTS, TABLE
+from .schedules import Rows
+
+_NEVER_SENT_BY_A_SERVER = range(2000, 3000)
+"""Errors that the driver makes up itself: the connection was lost."""
+_NOT_WORDED = range(1)
+
+_WAITS_FOR = (
+    "SELECT waiter.trx_mysql_thread_id, blocker.trx_mysql_thread_id"
+    " FROM information_schema.innodb_lock_waits AS waits"
+    " JOIN information_schema.innodb_trx AS waiter ON waiter.trx_id = waits.requesting_trx_id"
+    " JOIN information_schema.innodb_trx AS blocker ON blocker.trx_id = waits.blocking_trx_id"
+)
+_RENEWED_S = 0.11
+"""How long nobody may have read InnoDB's tables for them to be renewed."""
+
+
+class MariaDBLine:
+    """One session; its level and variant are settings of its own."""
+
+    def __init__(self, arguments: Mapping[str, Any], level: str, variant: str) -> None:
+        self._connection = _connect(arguments)
+        self._failed = False
+        self.number: int = self._connection.thread_id()
+        snapshot = "ON" if variant == "snapshot" else "OFF"
+        _ask(self._connection, f"SET SESSION innodb_snapshot_isolation = {snapshot}")
+        _ask(self._connection, f"SET SESSION TRANSACTION ISOLATION LEVEL {level.upper()}")
+
+    def send(self, text: str) -> Answer:
+        """Send a statement and wait for its answer.
+
+        After an error a commit is sent as a rollback: some errors (a wait that took too long) undo
+        the statement alone, and a commit would keep half of the transaction.
+        """
+        if text == "commit" and self._failed:
+            text = "rollback"
+        try:
+            with self._connection.cursor() as cursor:
+                cursor.execute(text)
+                return _answer(text, cursor)
+        except pymysql.err.MySQLError as error:
+            number, message = error.args
+            if number in _NEVER_SENT_BY_A_SERVER or number in _NOT_WORDED:
+                raise Broken(f"mariadb: {number} {message}") from error
+            self._failed = True
+            return Answer(error=str(number), message=message)
+
+    def close(self) -> None:
+        """Roll back what is open, so that the next table is not kept waiting, and close."""
+        try:
+            self._connection.rollback()
+            self._connection.close()
+        except pymysql.err.MySQLError:
+            pass  # it was lost before
+
+
+def _answer(text: str, cursor: Any) -> Answer:
+    if cursor.description is not None:
+        return Answer(rows=tuple(sorted(cursor.fetchall())))
+    match text:
+        case "begin":
+            return Answer()
+        case "commit" | "rollback":
+            return Answer(ended=text)
+    return Answer(changed=cursor.rowcount)
+
+
+class MariaDBPlace:
+    """A run's database on a MariaDB server; its user may see what others do (PROCESS)."""
+
+    def __init__(self, arguments: Mapping[str, Any]) -> None:
+        self._arguments = arguments
+        self._connection = _connect(arguments)
+
+    def renew(self) -> None:
+        """Make the table anew."""
+        for statement in TABLE:
+            _ask(self._connection, statement)
+
+    def open(self, level: str, variant: str) -> MariaDBLine:
+        """A session whose transactions have this level."""
+        return MariaDBLine(self._arguments, level, variant)
+
+    def contents(self) -> Rows:
+        """The table's rows now."""
+        return tuple(_ask(self._connection, CONTENTS))
+
+    def waiting(self, numbers: Collection[int]) -> set[int]:
+        """Those of these sessions that wait for a lock at this moment."""
+        ((_, _, monitor),) = _ask(self._connection, "SHOW ENGINE INNODB STATUS")
+        return waiting_in(monitor) & set(numbers)
+
+    def waits_for(self, numbers: Collection[int]) -> dict[int, set[int]]:
+        """Whom each of these sessions waits for at this moment."""
+        time.sleep(_RENEWED_S)
+        found: dict[int, set[int]] = {number: set() for number in numbers}
+        for waiter, blocker in _ask(self._connection, _WAITS_FOR):
+            found.setdefault(waiter, set()).add(blocker)
+        return found
+
+    def expel(self, numbers: Collection[int]) -> None:
+        """End these sessions, whatever they are at."""
+        for number in numbers:
+            try:
+                _ask(self._connection, f"KILL HARD CONNECTION {number}")
+            except pymysql.err.MySQLError:
+                continue  # it has ended meanwhile
+
+    def close(self) -> None:
+        """Close the connection on which all this is asked."""
+        self._connection.close()
+
+
+def waiting_in(monitor: str) -> set[int]:
+    """The sessions whose transactions wait, as InnoDB's monitor lists them.
+
+    The last deadlock is described before the list, in the same words: it is left out.
+    """
+    _, _, listed = monitor.partition("\nLIST OF TRANSACTIONS FOR EACH SESSION:\n")
+    listed, _, _ = listed.partition("\n--------\nFILE I/O\n")
+    return {
+        int(session[1])
+        for each in listed.split("---TRANSACTION")
+        if re.search(r"^LOCK WAIT ", each, re.M)
+        and (session := re.search(r"^M\w+ thread id (\d+)", each, re.M))
+    }
+
+
+def _connect(arguments: Mapping[str, Any]) -> Any:
+    given = {name: value for name, value in arguments.items() if name != "node"}
+    return pymysql.connect(**given, autocommit=True)
+
+
+def _ask(connection: Any, question: str) -> Any:
+    with connection.cursor() as cursor:
+        cursor.execute(question)
+        return cursor.fetchall()
