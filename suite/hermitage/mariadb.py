@@ -7,7 +7,6 @@ whom a transaction waits for; that is asked of `innodb_lock_waits`, where two wa
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -16,12 +15,12 @@ import pymysql
 
 from ...harness.errors import Broken
 from .interpreter import Answer
+from .monitor import waiting_in
 from .places import CONTENTS, TABLE
 from .schedules import Rows
 
-_NEVER_SENT_BY_A_SERVER = range(2000, 3000)
-"""Errors that the driver makes up itself: the connection was lost."""
-_NOT_WORDED = range(1)
+_LOST = frozenset({0, *range(2000, 3000)})
+"""Errors of the driver's own: there is no connection, or no answer came."""
 
 _WAITS_FOR = (
     "SELECT waiter.trx_mysql_thread_id, blocker.trx_mysql_thread_id"
@@ -58,7 +57,7 @@ class MariaDBLine:
                 return _answer(text, cursor)
         except pymysql.err.MySQLError as error:
             number, message = error.args
-            if number in _NEVER_SENT_BY_A_SERVER or number in _NOT_WORDED:
+            if number in _LOST:
                 raise Broken(f"mariadb: {number} {message}") from error
             self._failed = True
             return Answer(error=str(number), message=message)
@@ -127,21 +126,6 @@ class MariaDBPlace:
     def close(self) -> None:
         """Close the connection on which all this is asked."""
         self._connection.close()
-
-
-def waiting_in(monitor: str) -> set[int]:
-    """The sessions whose transactions wait, as InnoDB's monitor lists them.
-
-    The last deadlock is described before the list, in the same words: it is left out.
-    """
-    _, _, listed = monitor.partition("\nLIST OF TRANSACTIONS FOR EACH SESSION:\n")
-    listed, _, _ = listed.partition("\n--------\nFILE I/O\n")
-    return {
-        int(session[1])
-        for each in listed.split("---TRANSACTION")
-        if re.search(r"^LOCK WAIT ", each, re.M)
-        and (session := re.search(r"^M\w+ thread id (\d+)", each, re.M))
-    }
 
 
 def _connect(arguments: Mapping[str, Any]) -> Any:

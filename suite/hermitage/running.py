@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from ...harness.errors import Broken, UsageError
+from ...harness.errors import Broken, Unavailable
 from .cells import WAITS, Cell, Found, cells
 from .conditions import occurred
 from .interpreter import PATIENCE_S, Line, Said, play
@@ -38,6 +38,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     final: Rows | None = None
     reason: str | None = None
     """Why nothing is known."""
+    skipped: bool = False
+    """There is no such server here."""
 
     @property
     def met(self) -> bool:
@@ -51,25 +53,45 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def matrix(
-    on: str, version: str | None, servers: Servers, *, only: str | None = None
+    on: str, version: str | None, servers: Servers, *, only: Collection[str] = ()
 ) -> Iterator[Outcome]:
-    """Play all cells of this kind of server (`only` those whose names match), one by one.
+    """Play the cells of this kind of server (`only` those whose names fit a pattern), one by one.
 
     The server is one of `servers`, started if need be; the cells have a database of their own there.
+    Without such a server here, every cell is skipped.
     """
     chosen = choose(on, only)
-    yield from play_on(servers.get(on, version, None), chosen)
-
-
-def choose(on: str | None, only: str | None) -> list[Cell]:
-    """The cells of a kind of server whose names match the pattern; `UsageError` if there are none."""
-    known = cells(on)
-    chosen = [cell for cell in known if only is None or fnmatchcase(cell.name, only)]
     if not chosen:
-        raise UsageError(
-            f"no cell of the isolation matrix is called {only!r}; one is {known[-1].name}"
+        return
+    try:
+        backend = servers.get(on, version, None)
+    except Unavailable as missing:
+        yield from (
+            _skipped(cell, f"{on} {version or ''}".strip(), str(missing)) for cell in chosen
         )
-    return chosen
+        return
+    yield from play_on(backend, chosen)
+
+
+def _skipped(cell: Cell, server: str, reason: str) -> Outcome:
+    return Outcome(
+        cell=cell,
+        server=server,
+        found=None,
+        mechanism="",
+        seconds=0.0,
+        reason=reason,
+        skipped=True,
+    )
+
+
+def choose(on: str | None, only: Collection[str] = ()) -> list[Cell]:
+    """The cells of a kind of server whose names fit one of the patterns; all without patterns."""
+    return [
+        cell
+        for cell in cells(on)
+        if not only or any(fnmatchcase(cell.name, pattern) for pattern in only)
+    ]
 
 
 def play_on(backend: Backend, chosen: Sequence[Cell]) -> Iterator[Outcome]:

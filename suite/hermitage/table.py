@@ -33,9 +33,13 @@ def show(outcomes: Iterable[Outcome], console: Console) -> None:
     """Print a table for each kind of server, then each cell that is not as expected, step by step."""
     told = list(outcomes)
     for (server, _), group in groupby(told, key=lambda o: (o.server, o.cell.variant)):
-        _show_server(server, list(group), console)
+        outcomes_there = list(group)
+        if outcomes_there[0].skipped:
+            console.print(f"{server}: skipped, {outcomes_there[0].reason}", soft_wrap=True)
+        else:
+            _show_server(server, outcomes_there, console)
     for outcome in told:
-        if not outcome.met:
+        if not outcome.met and not outcome.skipped:
             _show_steps(outcome, console)
     console.print(_LEGEND, style="dim")
     console.print(ATTRIBUTION, style="dim", soft_wrap=True)
@@ -58,13 +62,9 @@ def _show_server(server: str, outcomes: Sequence[Outcome], console: Console) -> 
     cell = outcomes[0].cell
     variant = f", {cell.variant} isolation" if cell.variant else ""
     met = sum(outcome.met for outcome in outcomes)
-    table = Table(
-        title=f"{server}{variant}: {met} of {len(outcomes)} cells as expected",
-        caption=f"expected: {measured(cell.on, cell.variant)}",
-        title_justify="left",
-        caption_justify="left",
-        box=box.SIMPLE_HEAD,
-    )
+    title = f"{server}{variant}: {met} of {len(outcomes)} cells as expected"
+    console.print(Text(title, style="bold"), soft_wrap=True)
+    table = Table(box=box.SIMPLE_HEAD)
     table.add_column("anomaly", no_wrap=True)
     levels = list(dict.fromkeys(outcome.cell.level for outcome in outcomes))
     for level in levels:
@@ -73,6 +73,7 @@ def _show_server(server: str, outcomes: Sequence[Outcome], console: Console) -> 
     for anomaly in dict.fromkeys(outcome.cell.anomaly for outcome in outcomes):
         table.add_row(anomaly, *(_cell(found.get((anomaly, level))) for level in levels))
     console.print(table)
+    console.print(f"expected: {measured(cell.on, cell.variant)}\n", style="dim", soft_wrap=True)
 
 
 def _cell(outcome: Outcome | None) -> Text:
@@ -88,8 +89,8 @@ def _cell(outcome: Outcome | None) -> Text:
 def _show_steps(outcome: Outcome, console: Console) -> None:
     cell = outcome.cell
     console.print(
-        f"\n{cell.name} on {outcome.server}: expected {_worded(cell.expected)},"
-        f" found {_worded(outcome.found)}",
+        f"\n{cell.name} on {outcome.server}: expected {worded(cell.expected)},"
+        f" found {worded(outcome.found)}",
         style="bold",
     )
     if outcome.reason is not None:
@@ -100,7 +101,8 @@ def _show_steps(outcome: Outcome, console: Console) -> None:
         console.print(f"  at the end {_rows(outcome.final)}\n", markup=False, highlight=False)
 
 
-def _worded(found: str | None) -> str:
+def worded(found: str | None) -> str:
+    """What was found, in words."""
     return {"A": "that it occurs", "P": "that it is prevented"}.get(found or "", "nothing")
 
 
