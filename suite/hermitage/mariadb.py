@@ -56,11 +56,10 @@ class MariaDBLine:
                 cursor.execute(text)
                 return _answer(text, cursor)
         except pymysql.err.MySQLError as error:
-            number, message = error.args
-            if number in _LOST:
-                raise Broken(f"mariadb: {number} {message}") from error
+            if _number(error) in _LOST:
+                raise _broken(error) from error
             self._failed = True
-            return Answer(error=str(number), message=message)
+            return Answer(error=str(_number(error)), message=str(error.args[-1]))
 
     def close(self) -> None:
         """Roll back what is open, so that the next table is not kept waiting, and close."""
@@ -120,7 +119,7 @@ class MariaDBPlace:
         for number in numbers:
             try:
                 _ask(self._connection, f"KILL HARD CONNECTION {number}")
-            except pymysql.err.MySQLError:
+            except Broken:
                 continue  # it has ended meanwhile
 
     def close(self) -> None:
@@ -130,10 +129,26 @@ class MariaDBPlace:
 
 def _connect(arguments: Mapping[str, Any]) -> Any:
     given = {name: value for name, value in arguments.items() if name != "node"}
-    return pymysql.connect(**given, autocommit=True)
+    try:
+        return pymysql.connect(**given, autocommit=True)
+    except pymysql.err.MySQLError as error:
+        raise _broken(error) from error
 
 
 def _ask(connection: Any, question: str) -> Any:
-    with connection.cursor() as cursor:
-        cursor.execute(question)
-        return cursor.fetchall()
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(question)
+            return cursor.fetchall()
+    except pymysql.err.MySQLError as error:
+        raise _broken(error) from error
+
+
+def _number(error: pymysql.err.MySQLError) -> int:
+    """The error's number; 0, the driver's own, where it has none."""
+    first = error.args[0] if error.args else 0
+    return first if isinstance(first, int) else 0
+
+
+def _broken(error: pymysql.err.MySQLError) -> Broken:
+    return Broken(f"mariadb: {' '.join(map(str, error.args))}")

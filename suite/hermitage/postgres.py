@@ -36,7 +36,7 @@ class PostgresLine:
             cursor = self._connection.execute(text.encode())
         except psycopg.Error as error:
             if error.sqlstate is None or self._connection.closed:
-                raise Broken(f"postgres: {' '.join(str(error).split())}") from error
+                raise _broken(error) from error
             return Answer(error=error.sqlstate, message=error.diag.message_primary)
         return _answer(cursor)
 
@@ -69,7 +69,7 @@ class PostgresPlace:
     def renew(self) -> None:
         """Make the table anew."""
         for statement in TABLE:
-            self._connection.execute(statement.encode())
+            self._ask(statement)
 
     def open(self, level: str, variant: str) -> PostgresLine:
         """A session whose transactions have this level; there are no variants."""
@@ -77,7 +77,7 @@ class PostgresPlace:
 
     def contents(self) -> Rows:
         """The table's rows now."""
-        return tuple(self._connection.execute(CONTENTS.encode()).fetchall())
+        return tuple(self._ask(CONTENTS).fetchall())
 
     def waiting(self, numbers: Collection[int]) -> set[int]:
         """Those of these sessions that wait for a lock at this moment."""
@@ -85,18 +85,31 @@ class PostgresPlace:
 
     def waits_for(self, numbers: Collection[int]) -> dict[int, set[int]]:
         """Whom each of these sessions waits for at this moment."""
-        rows = self._connection.execute(_WAITS_FOR, (list(numbers),)).fetchall()
+        rows = self._ask(_WAITS_FOR, list(numbers)).fetchall()
         return {number: set(others) for number, others in rows}
 
     def expel(self, numbers: Collection[int]) -> None:
         """End these sessions, whatever they are at."""
-        self._connection.execute(_EXPEL, (list(numbers),))
+        self._ask(_EXPEL, list(numbers))
 
     def close(self) -> None:
         """Close the connection on which all this is asked."""
         self._connection.close()
 
+    def _ask(self, question: str, *parameters: Any) -> psycopg.Cursor[Any]:
+        try:
+            return self._connection.execute(question.encode(), parameters or None)
+        except psycopg.Error as error:
+            raise _broken(error) from error
+
 
 def _connect(arguments: Mapping[str, Any]) -> psycopg.Connection[tuple[Any, ...]]:
     given = {name: value for name, value in arguments.items() if name not in ("dsn", "node")}
-    return psycopg.connect(arguments["dsn"], autocommit=True, prepare_threshold=None, **given)
+    try:
+        return psycopg.connect(arguments["dsn"], autocommit=True, prepare_threshold=None, **given)
+    except psycopg.Error as error:
+        raise _broken(error) from error
+
+
+def _broken(error: psycopg.Error) -> Broken:
+    return Broken(f"postgres: {' '.join(str(error).split())}")

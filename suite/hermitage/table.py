@@ -22,10 +22,10 @@ ATTRIBUTION = (
 )
 SCHEMA = 1
 
-_SIGNS = {"A": "occurs", "P": "–", None: "?"}
+_SIGNS = {"A": "seen", "P": "–", None: "?"}
 _LEGEND = (
-    "– prevented · occurs: the anomaly was seen · waits: a statement waited for another transaction"
-    " · a code: a statement was refused · ≠ not as expected"
+    "seen: the anomaly occurs  –: it is prevented  ≠: not as expected\n"
+    "waits: a statement waited for another transaction  a code: a statement was refused"
 )
 
 
@@ -41,7 +41,7 @@ def show(outcomes: Iterable[Outcome], console: Console) -> None:
     for outcome in told:
         if not outcome.met and not outcome.skipped:
             _show_steps(outcome, console)
-    console.print(_LEGEND, style="dim")
+    console.print(_LEGEND, style="dim", soft_wrap=True)
     console.print(ATTRIBUTION, style="dim", soft_wrap=True)
 
 
@@ -64,8 +64,8 @@ def _show_server(server: str, outcomes: Sequence[Outcome], console: Console) -> 
     met = sum(outcome.met for outcome in outcomes)
     title = f"{server}{variant}: {met} of {len(outcomes)} cells as expected"
     console.print(Text(title, style="bold"), soft_wrap=True)
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("anomaly", no_wrap=True)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column("", no_wrap=True)
     levels = list(dict.fromkeys(outcome.cell.level for outcome in outcomes))
     for level in levels:
         table.add_column(level)
@@ -77,7 +77,7 @@ def _show_server(server: str, outcomes: Sequence[Outcome], console: Console) -> 
 
 
 def _cell(outcome: Outcome | None) -> Text:
-    """`occurs waits`, `– 40001`, `≠ –`: the sign is always there, colour only helps."""
+    """`seen waits`, `– 40001`, `≠ –`: the sign is always there, colour only helps."""
     if outcome is None:
         return Text("")
     words = [] if outcome.met else ["≠"]

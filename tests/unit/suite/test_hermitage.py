@@ -312,7 +312,7 @@ def test_what_is_not_as_expected_is_told_step_by_step(capsys):
     show([wrong], make_console("never"))
     told = capsys.readouterr().out
     assert "0 of 1 cells as expected" in told
-    assert "≠ occurs" in told
+    assert "≠ seen" in told
     assert "1  update test  → 1 row, after waiting" in told
     assert "Martin Kleppmann" in told
     assert "1 row, after waiting" in judged(wrong).reason
