@@ -68,7 +68,7 @@ def _show_server(server: str, outcomes: Sequence[Outcome], console: Console) -> 
     table.add_column("", no_wrap=True)
     levels = list(dict.fromkeys(outcome.cell.level for outcome in outcomes))
     for level in levels:
-        table.add_column(level)
+        table.add_column(level.replace(" ", "\n"))
     found = {(o.cell.anomaly, o.cell.level): o for o in outcomes}
     for anomaly in dict.fromkeys(outcome.cell.anomaly for outcome in outcomes):
         table.add_row(anomaly, *(_cell(found.get((anomaly, level))) for level in levels))
