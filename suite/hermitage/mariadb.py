@@ -82,11 +82,14 @@ def _answer(text: str, cursor: Any) -> Answer:
 
 
 class MariaDBPlace:
-    """A run's database on a MariaDB server; its user may see what others do (PROCESS)."""
+    """A run's database on a MariaDB server of ours.
 
-    def __init__(self, arguments: Mapping[str, Any]) -> None:
+    What is asked of the server, its administrator asks: a run's user does not see others' locks.
+    """
+
+    def __init__(self, backend: Any, arguments: Mapping[str, Any]) -> None:
         self._arguments = arguments
-        self._connection = _connect(arguments)
+        self._connection = _connect({**arguments, **backend.address()})
 
     def renew(self) -> None:
         """Make the table anew."""

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Protocol
 
 from ...harness.loading import load_object
+from ...harness.protocols import Backend
 from .interpreter import Line, Waits
 from .schedules import Rows
 
@@ -43,7 +44,7 @@ class Place(Waits, Protocol):
         """Close the connection on which all this is asked."""
 
 
-def place(kind: str, arguments: Mapping[str, Any]) -> Place:
+def place(backend: Backend, arguments: Mapping[str, Any]) -> Place:
     """The place that a backend has prepared; `arguments` are its `ClientSpec`'s."""
-    made: Place = load_object(_PLACES[kind])(arguments)
+    made: Place = load_object(_PLACES[backend.name])(backend, arguments)
     return made

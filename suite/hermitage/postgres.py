@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 
 from ...harness.errors import Broken
+from ...harness.protocols import Backend
 from .interpreter import Answer
 from .places import CONTENTS, TABLE
 from .schedules import Rows
@@ -62,7 +63,7 @@ def _answer(cursor: psycopg.Cursor[Any]) -> Answer:
 class PostgresPlace:
     """A run's database on a PostgreSQL server."""
 
-    def __init__(self, arguments: Mapping[str, Any]) -> None:
+    def __init__(self, backend: Backend, arguments: Mapping[str, Any]) -> None:
         self._arguments = arguments
         self._connection = _connect(arguments)
 

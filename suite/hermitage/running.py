@@ -98,7 +98,7 @@ def play_on(backend: Backend, chosen: Sequence[Cell]) -> Iterator[Outcome]:
     """Play these cells on a server that runs, in a database that is made for it and removed."""
     spec = backend.prepare(secrets.token_hex(4), isolation=None)
     try:
-        with closing(place(backend.name, spec.arguments)) as there:
+        with closing(place(backend, spec.arguments)) as there:
             for cell in chosen:
                 yield run_cell(there, cell, server=f"{backend.name} {backend.version}")
     finally:

@@ -47,7 +47,7 @@ def there(servers, request):
     """A place for schedules of the test's own."""
     server = backend(servers, request.param)
     spec = server.prepare("hermitage", isolation=None)
-    with closing(place(server.name, spec.arguments)) as one:
+    with closing(place(server, spec.arguments)) as one:
         yield one
     server.finish()
 
