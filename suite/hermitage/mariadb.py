@@ -19,8 +19,8 @@ from .monitor import waiting_in
 from .places import CONTENTS, TABLE
 from .schedules import Rows
 
-_LOST = frozenset({0, *range(2000, 3000)})
-"""Errors of the driver's own: there is no connection, or no answer came."""
+_LOST = frozenset({0, 1053, 1927, *range(2000, 3000)})
+"""The server or the session has ended; or an error of the driver's own, as no answer came."""
 
 _WAITS_FOR = (
     "SELECT waiter.trx_mysql_thread_id, blocker.trx_mysql_thread_id"

@@ -73,7 +73,9 @@ def _show_server(server: str, outcomes: Sequence[Outcome], console: Console) -> 
     for anomaly in dict.fromkeys(outcome.cell.anomaly for outcome in outcomes):
         table.add_row(anomaly, *(_cell(found.get((anomaly, level))) for level in levels))
     console.print(table)
-    console.print(f"expected: {measured(cell.on, cell.variant)}\n", style="dim", soft_wrap=True)
+    console.print(
+        f"expected: as on {measured(cell.on, cell.variant)}\n", style="dim", soft_wrap=True
+    )
 
 
 def _cell(outcome: Outcome | None) -> Text:

@@ -207,6 +207,7 @@ LINES = {
         1 update test set value = 11 where id = 1
         2 update test set value = 12 where id = 1
         1 kill hard connection connection_id()
+        1 commit
         2 commit""",
 }
 

@@ -1,10 +1,12 @@
 """The matrix's data, and the parts of the interpreter that need no server."""
 
 import threading
+from pathlib import Path
 
 import msgspec
 import pytest
 
+import dokkaebi
 from dokkaebi.harness.errors import Broken, UsageError
 from dokkaebi.results.terminal import make_console
 from dokkaebi.suite.expectations import exit_code
@@ -36,6 +38,20 @@ def test_snapshot_isolation_and_serializable_prevent_what_their_definitions_forb
     for cell in cells():
         if cell.level == "serializable" or cell.anomaly.endswith("(control)"):
             assert cell.expected == "P", cell.name
+
+
+def test_the_page_shows_the_matrix():
+    page = Path(dokkaebi.__file__).parent.resolve() / "docs" / "hermitage.md"
+    lines = iter([line for line in page.read_text().splitlines() if line.startswith("| ")])
+    told = {"A": "**A**", "P": "P"}
+    how = {"waits": "*waits*"}
+    for cell in cells():
+        if cell.level == LEVELS[0]:
+            line = next(line for line in lines if not line.startswith("| |"))
+            words = [word.strip() for word in line.strip("|").split("|")]
+            assert words[0] == cell.anomaly
+        expected = [told[cell.expected], how.get(cell.mechanism, cell.mechanism)]
+        assert words[1 + LEVELS.index(cell.level)].split() == [word for word in expected if word]
 
 
 def test_a_kind_of_server_without_a_matrix_is_refused():
