@@ -118,12 +118,15 @@ def test_a_commit_of_a_transaction_that_failed_is_a_rollback(there):
 def test_what_waits_is_completed_later(there):
     outcome = run_cell(there, any_cell(there), schedule=schedules_of("waits"))
     told = [(s.step.session, s.step.text.split()[0], s.waited) for s in outcome.said]
-    assert told == [
+    assert told[:4] == [
         (1, "begin", False),
         (2, "begin", False),
         (1, "update", False),
         (1, "select", False),
-        (1, "commit", False),
+    ]
+    # The commit lets the other go on, and either may be heard of first.
+    assert [each for each in told[4:] if each[0] == 1] == [(1, "commit", False)]
+    assert [each for each in told[4:] if each[0] == 2] == [
         (2, "update", True),
         (2, "commit", False),
     ]
