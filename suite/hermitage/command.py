@@ -59,6 +59,9 @@ def run_command(
         interrupted = True
     done = finished(outcomes, seconds=time.monotonic() - began)
     _print(outcomes, output)
+    if interrupted:
+        told = f"interrupted: {len(outcomes)} of {total} cells were played"
+        output.console(stderr=True).print(told, soft_wrap=True)
     if junit is not None:
         write_junit(done, junit)
     if github or on_github():
