@@ -432,6 +432,7 @@ def report(ref: str | None, **options: Any) -> None:
 @click.argument(
     "name", metavar="[FILE.toml | catalogue | hermitage]", default="dokkaebi-suite.toml"
 )
+@click.option("--on", multiple=True, metavar="BACKEND[@VERSION]", help="Of hermitage: on which.")
 @click.option("--only", multiple=True, metavar="GLOB", help="Only these cases or cells.")
 @click.option("--jobs", type=click.IntRange(1, 64), help="Cells at once  [default: CPUs / 2]")
 @click.option("--seeds", type=click.IntRange(1), help="So many seeds for each cell.")
@@ -448,7 +449,7 @@ def suite(name: str, **options: Any) -> None:
     from .suite.command import run_command
 
     output = _output(options)
-    sys.exit(run_command(name, output, heal=_heal, **options))
+    sys.exit(run_command(name, output, heal=_heal, servers=_servers, **options))
 
 
 # --- demo ----------------------------------------------------------------------------------------

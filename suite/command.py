@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from .cluster import Cluster
 from .executor import Executor, Local, usual_jobs
 from .expectations import Judged, exit_code
 from .github import on_github, tell_github
+from .hermitage.command import run_command as matrix_command
 from .junit import write_junit
 from .page import write_page
 from .past import Past
@@ -24,6 +26,10 @@ from .table import Watch, table
 
 if TYPE_CHECKING:
     from ..cli import Output
+    from ..compose import Servers
+
+HERMITAGE = "hermitage"
+"""The isolation matrix, whose cells are no runs but fixed schedules."""
 
 BUILT_IN: dict[str, Callable[[], Suite]] = {"catalogue": catalogue}
 
@@ -33,6 +39,8 @@ def run_command(
     output: Output,
     *,
     heal: Callable[[], None],
+    servers: Callable[[], AbstractContextManager[Servers]],
+    on: tuple[str, ...],
     only: tuple[str, ...],
     jobs: int | None,
     seeds: int | None,
@@ -45,6 +53,23 @@ def run_command(
     cluster: str | None,
 ) -> int:
     """Run a suite, or write a known anomaly into its file; the exit code."""
+    if name == HERMITAGE:
+        for option, given in (("accept", accept), ("seeds", seeds), ("cluster", cluster)):
+            if given is not None:
+                raise UsageError(
+                    f"--{option}: the schedules of hermitage are fixed, and played here"
+                )
+        return matrix_command(
+            output,
+            servers=servers,
+            on=on,
+            only=only,
+            junit=junit,
+            github=github,
+            no_skips=no_skips,
+        )
+    if on:
+        raise UsageError(f"--on chooses where {HERMITAGE} is played; cases say it themselves")
     if accept is not None:
         if name in BUILT_IN:
             raise UsageError(f"--accept writes into a suite file; {name} is built in")
@@ -71,7 +96,7 @@ def chosen_suite(name: str, patterns: tuple[str, ...], seeds: int | None) -> Sui
         suite = BUILT_IN[name]()
     elif not name.endswith(".toml") and not Path(name).exists():
         raise UsageError(
-            f"there is no suite {name!r}: name a FILE.toml, or one of {', '.join(BUILT_IN)}"
+            f"there is no suite {name!r}: name a FILE.toml, or one of {', '.join((*BUILT_IN, HERMITAGE))}"
         )
     else:
         suite = load_suite(Path(name))
