@@ -13,7 +13,7 @@ WAIT_MS = 500
 
 
 class AsyncReplication(Sadd):
-    """J8: the primary acknowledges before any replica has the element, and sentinels make another.
+    """D13, J8: the primary acknowledges before any replica has the element, and sentinels make another.
 
     The old primary, cut off, goes on taking writes from whoever is connected to it, and drops
     them when it follows the new one. Mend it with WAIT, min-replicas-to-write, or another store.
