@@ -214,7 +214,7 @@ def _in_vain(history: History, attempts: Attempts, clock: _Clock) -> Iterator[An
         worst = int(np.argmax(waits))
         op, f = history.operation(int(vain.index[worst])), history.functions[code]
         sentence = (
-            f"no {f} succeeded once it was aborted and tried again: of {int(again.sum())} not one, "
+            f"no {f} that was aborted succeeded at another attempt: of {int(again.sum())} not one, "
             f"and process {op.process} tried {history.attempts(op.end)} times in "
             f"{span(int(waits[worst]))}"
         )
