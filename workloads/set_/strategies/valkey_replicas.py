@@ -26,6 +26,19 @@ class AsyncReplication(Sadd):
     lasts = 6.0
 
 
+class AsyncFailover(Sadd):
+    """D06: a replica that did not have everything yet is made the primary.
+
+    What the old primary acknowledged alone is dropped when it follows the new one. Mend it with
+    WAIT, and by promoting the replica that has most (`wait-here`).
+    """
+
+    needs = ("valkey:replicas",)
+    expect = "unsafe"
+    anomaly = "lost-element"
+    faults = ("partition-primary+failover",)
+
+
 class WaitHere(Sadd):
     """WAIT 1 on the connection that wrote; the replica that has most is promoted.
 

@@ -53,6 +53,15 @@ class CheckThenInsert(_Table):
         return found is None
 
 
+class CheckThenInsertRepeatableRead(CheckThenInsert):
+    """A19 at repeatable read, which hides rows that come later and refuses none.
+
+    Mend it with a UNIQUE constraint, or with serializable.
+    """
+
+    isolation = "repeatable read"
+
+
 class ForUpdateOfNoRow(CheckThenInsert):
     """A10: the code of A19, and the look is FOR UPDATE, at read committed.
 
