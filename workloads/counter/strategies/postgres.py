@@ -209,7 +209,7 @@ class VersionComparedInApp(_Table):
 
 
 class VersionWithoutRowCount(_Table):
-    """A15: the code of A13, but nobody looks whether the UPDATE found the row.
+    """A15: write only if the version is unchanged, and never look whether the UPDATE found the row.
 
     Where the version was another one nothing is written, and the caller is told that it was. Mend
     it by looking at the row count, and reading again when it is 0 (`optimistic-version`).
@@ -256,7 +256,7 @@ class RetryWithTheOldValue(_Table):
 
 
 class RetryInTheSameSnapshot(_Table):
-    """A17: the code of A03, but only the UPDATE is taken back (a savepoint) and tried again.
+    """A17: where the row changed, only the UPDATE is taken back (a savepoint) and tried again.
 
     At repeatable read the snapshot is the transaction's: every round reads the number that is no
     longer there, and is refused again, for ever. Mend it by rolling the whole transaction back

@@ -63,7 +63,7 @@ class CheckThenInsertRepeatableRead(CheckThenInsert):
 
 
 class ForUpdateOfNoRow(CheckThenInsert):
-    """A10: the code of A19, and the look is FOR UPDATE, at read committed.
+    """A10: look with FOR UPDATE whether the name is free, at read committed, then insert.
 
     It locks the rows that it finds. As long as the name is free it finds none, so nothing is
     locked. Mend it with a UNIQUE constraint, or by locking something that exists.
