@@ -115,6 +115,11 @@ class Counter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def remedy(self, anomaly: str) -> str:
         """How a counter is mended."""
+        if anomaly == "livelock":
+            return (
+                "Roll the whole transaction back before you try again: at repeatable read a "
+                "snapshot lasts as long as its transaction, and in it nothing ever changes."
+            )
         return (
             "Let the database do the arithmetic (UPDATE ... SET n = n + 1), or lock the row while "
             "you compute (SELECT ... FOR UPDATE in the same transaction), or update only if the "

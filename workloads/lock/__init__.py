@@ -143,6 +143,11 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                 "a script on the server. A plain DEL, or a GET followed by a DEL, can delete the "
                 "lock of the next holder."
             )
+        if anomaly == "deadlock":
+            return (
+                "Let the lock end by itself: give it an expiry in the very command that takes it "
+                "(SET with NX and PX), so that a holder that dies, wherever it was, gives it back."
+            )
         return (
             "A lease can run out while its holder is stopped, and no lock service can prevent "
             "that. Let the resource refuse old holders: give each holder a token that grows, and "
