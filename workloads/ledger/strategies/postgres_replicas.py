@@ -1,6 +1,7 @@
 """Requests booked in PostgreSQL, and tried again when the connection is lost.
 
-Commits wait for a standby: whose session is ended meanwhile is not told that they happened.
+Commits wait for a standby, and while the primary is cut off from all of them they wait for long:
+whose session is ended meanwhile is not told that its commit happened.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ class RetryAfterLostCommit:
     needs = ("postgres:sync",)
     expect = "unsafe"
     anomaly: str | None = "duplicate-effect"
-    faults: tuple[str, ...] = ("terminate",)
+    faults: tuple[str, ...] = ("partition-primary+terminate",)
     tables: ClassVar[tuple[str, ...]] = (
         "CREATE TABLE entry (request int NOT NULL, amount int NOT NULL)",
     )
@@ -69,7 +70,7 @@ class RequestIdInTheTransaction(RetryAfterLostCommit):
 
     expect = "safe"
     anomaly = None
-    faults = ("none", "terminate", "kill", "partition-clients")
+    faults = ("none", "partition-primary+terminate", "terminate", "kill", "partition-clients")
     tables = (*RetryAfterLostCommit.tables, "CREATE TABLE request (id int PRIMARY KEY)")
 
     def book(self, postgres: Connection[Any], request: int, amount: int) -> None:
