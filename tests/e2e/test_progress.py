@@ -11,7 +11,11 @@ from dokkaebi.suite.expectations import judge_cell
 from dokkaebi.suite.tasks import Task, carry_out
 
 CELLS = {cell.name: cell for cell in catalogue().cells if cell.wish.require_progress}
-FEW = ("bank/for-update-unordered/none", "lock/setnx-then-expire/kill-client")
+FEW = (
+    "bank/for-update-unordered/none",
+    "counter/retry-in-the-same-snapshot/none",
+    "lock/setnx-then-expire/kill-client",
+)
 """What is tried where time is short: without DOKKAEBI_EVERY_STRATEGY."""
 
 
