@@ -92,20 +92,13 @@ Finding = tuple[Status, str, list[str]]
 def _catching(cell: Cell, outcomes: Sequence[Outcome]) -> Finding:
     missing = _missing(cell, outcomes)
     unsafe = _unsafe(cell, outcomes)
-    if unsafe:
-        return (
-            "violated",
-            f"{unsafe.type}, where only progress may be missing: {unsafe.sentence}",
-            [],
-        )
+    if unsafe is not None:
+        said = f"{unsafe.type}, where only progress may be missing: {unsafe.sentence}"
+        return "violated", said, []
     if not missing:
         named = (f for o in outcomes for f in o.found if base(f.type) in cell.must_catch)
         first = next(named, None)
         return "caught", first.sentence if first else _resolved(outcomes), []
-        caught = (f for o in outcomes for f in o.found if base(f.type) in cell.must_catch)
-        first = next(caught, None)
-        resolved = f"the server resolved {sum(o.deadlocks for o in outcomes)} deadlocks"
-        return "caught", first.sentence if first else resolved, []
     ended = _ended(outcomes)
     if ended:
         return ended
@@ -171,19 +164,16 @@ def _missing(cell: Cell, outcomes: Sequence[Outcome]) -> list[str]:
     return [name for name in cell.must_catch if name not in seen]
 
 
-def _resolved(outcomes: Sequence[Outcome]) -> str:
-    return f"{sum(outcome.deadlocks for outcome in outcomes)} deadlocks resolved by the server"
-    if cell.wish.require_progress and any(outcome.deadlocks for outcome in outcomes):
-        seen.add("deadlock")  # counted and never accused, but seen
-    return [name for name in cell.must_catch if name not in seen]
-
-
 def _unsafe(cell: Cell, outcomes: Sequence[Outcome]) -> Found | None:
     """What breaks safety where nothing but a lack of progress must be caught."""
     if any(define(name).kind == "safety" for name in cell.must_catch):
         return None
     every = (found for outcome in outcomes for found in outcome.found)
     return next((found for found in every if found.kind == "safety"), None)
+
+
+def _resolved(outcomes: Sequence[Outcome]) -> str:
+    return f"{sum(outcome.deadlocks for outcome in outcomes)} deadlocks resolved by the server"
 
 
 def _names(outcomes: Sequence[Outcome]) -> list[str]:

@@ -55,8 +55,6 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     found: tuple[Found, ...] = ()
     seconds: float = 0.0
     ok: int = 0
-    deadlocks: int = 0
-    """Those that the server resolved, by turning one side away."""
     ops_per_second: float = 0.0
     p99_ms: float = 0.0
     deadlocks: int = 0
@@ -107,7 +105,6 @@ def _told(finished: Run, task: Task) -> Outcome:
         reason=verdict.reason,
         found=tuple(_found(anomaly, finished.history) for anomaly in verdict.anomalies),
         ok=result.stats.ok,
-        deadlocks=result.stats.deadlocks,
         ops_per_second=round(result.stats.ops_per_second, 1),
         p99_ms=round(result.stats.latency_ms.p99, 3),
         deadlocks=result.stats.deadlocks,
