@@ -89,6 +89,11 @@ class _Base:
         """What makes an `ok` of this operation suspicious."""
         return self._ledger.suspicions
 
+    @property
+    def aborts(self) -> int:
+        """How often this operation was refused for what others did at the same time."""
+        return self._ledger.aborts
+
     def left_open(self) -> bool:
         """Whether a transaction is open right now."""
         return self.handle.pgconn.transaction_status in _IN_TRANSACTION

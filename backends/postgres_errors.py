@@ -28,6 +28,9 @@ CODES: Mapping[str, str] = {
     "25P04": "the transaction took too long and was ended",
 }
 
+ABORTS = frozenset({"40001", "40P01", "55P03"})
+"""Refused for what others did at the same time: whoever tries again may succeed."""
+
 CLASSES: Mapping[str, str] = {
     "0A": "the server cannot do this",
     "21": "a subquery gave more than one row",

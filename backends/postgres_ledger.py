@@ -11,6 +11,7 @@ from typing import Any
 from psycopg import Error, pq
 
 from ..harness.trace import Tracer
+from .postgres_errors import ABORTS
 from .postgres_statements import Kind
 
 # Plain names: looking up an enumeration's member costs more than all the rest of the account.
@@ -25,6 +26,7 @@ class Ledger:
     """Follows one connection; `forget` at the beginning of each operation."""
 
     __slots__ = (
+        "aborts",
         "inside",
         "lost",
         "mark",
@@ -40,6 +42,8 @@ class Ledger:
     def __init__(self, tracer: Tracer, node: str) -> None:
         self.tracer = tracer
         self.node = node
+        self.aborts = 0
+        """How often this operation was refused for what others did at the same time."""
         self.inside = 0
         """How many labelled calls are under way: what goes over the wire is accounted for."""
         self.mark = 0
@@ -55,6 +59,7 @@ class Ledger:
     def forget(self, *, open: bool = False) -> None:
         """A new operation begins; a transaction that is still `open` keeps its writes."""
         self.wrote = self.lost = False
+        self.aborts = 0
         self.open = open
         self.open_writes = self.open_writes and open
         if self.suspicions or self.warnings:
@@ -98,6 +103,7 @@ class Ledger:
         """The call raised; `status` and `connection` are what the driver knows now."""
         answer = error.sqlstate if isinstance(error, Error) else None
         was_open, self.open = self.open, status != IDLE
+        self.aborts += answer in ABORTS
         if connection == BAD:
             self.open = False
             self._cut_off(kind, was_open, answered=answer is not None)

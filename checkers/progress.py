@@ -1,8 +1,9 @@
 """Progress: findings of liveness, which alone make a verdict unknown.
 
 `deadlock`: a lock that nobody is given while it is asked for, or a session that stays blocked to
-the end; `livelock`: every attempt aborted; `no-progress`: nothing of a kind succeeds for a third
-of the main phase. Time under a fault and a second after each healing do not count.
+the end; `livelock`: every attempt aborted, or every one that followed an aborted one; `no-progress`:
+nothing of a kind succeeds for a third of the main phase. Time under a fault and a second after
+each healing do not count.
 """
 
 from __future__ import annotations
@@ -86,6 +87,7 @@ class ProgressChecker:
         findings = [
             *self._silent(history, attempts, clock, max(third, SHORTEST)),
             *self._stuck_locks(history, attempts, clock),
+            *_in_vain(history, attempts, clock),
             *_blocked(history, attempts, clock, max(third, SHORTEST)),
         ]
         anomalies = merged(findings)
@@ -189,6 +191,37 @@ def _longest(attempts: Attempts, clock: _Clock) -> Silence | None:
     at = int(np.argmax(waited))
     tried = inorder.of(slice(int(first[at]), int(last[at]) + 1))
     return Silence(int(begin[at]), int(end[at]), int(waited[at]), tried)
+
+
+def _in_vain(history: History, attempts: Attempts, clock: _Clock) -> Iterator[Anomaly]:
+    """Kinds of operations that never succeeded once they were aborted and tried again.
+
+    Elsewhere an attempt after an aborted one succeeds sooner or later. Where none ever does, an
+    operation that tried many times, and for long enough, will go on like that for ever.
+    """
+    told = history.told("attempts")
+    if not told:
+        return
+    tries = np.array([told.get(end) or 1 for end in attempts.end.tolist()], dtype=np.int64)
+    for code in np.unique(attempts.f[tries > 1]).tolist():
+        again = (attempts.f == code) & (tries > 1)
+        if attempts.success[again].any():
+            continue
+        vain = attempts.of(again & (tries >= ABORTS))
+        waits = clock.counted(vain.call, vain.ended)
+        if not len(vain) or waits.max() < SHORTEST:
+            continue
+        worst = int(np.argmax(waits))
+        op, f = history.operation(int(vain.index[worst])), history.functions[code]
+        sentence = (
+            f"no {f} that was aborted succeeded at another attempt: of {int(again.sum())} not one, "
+            f"and process {op.process} tried {history.attempts(op.end)} times in "
+            f"{span(int(waits[worst]))}"
+        )
+        silence = Silence(
+            op.call, int(vain.ended[worst]), int(waits[worst]), vain.of(slice(worst, worst + 1))
+        )
+        yield _finding("livelock", sentence, silence, None)
 
 
 def _blocked(

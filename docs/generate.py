@@ -51,7 +51,7 @@ def strategies_page() -> str:
 
 def entry(name: str, cls: type) -> str:
     """One strategy."""
-    anomaly = getattr(cls, "anomaly", None)
+    anomaly = None if cls.expect == "safe" else cls.anomaly
     faults = [fault for fault in getattr(cls, "faults", ()) if fault != "none"]
     facts = [
         f"needs {' and '.join(cls.needs)}",
@@ -86,7 +86,7 @@ def row(name: str, fault: str, cls: type, was: dict | None) -> str:
     text = inspect.getdoc(cls) or ""
     ids = ", ".join(dict.fromkeys(_ROW.findall(text)))
     what = _ROW.sub("", text.split("\n\n")[0]).replace("\n", " ").lstrip(":, ").replace("|", "\\|")
-    anomaly = getattr(cls, "anomaly", None)
+    anomaly = None if cls.expect == "safe" else cls.anomaly
     must = f"{cls.expect}{f': {anomaly}' if anomaly else ''}"
     told = "not measured", "", ""
     if was is not None:

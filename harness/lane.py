@@ -13,6 +13,8 @@ import threading
 import time
 from typing import Any
 
+import msgspec
+
 from .history import Op, Phase
 from .outcomes import describe
 from .protocols import Answer, Ask, Rest
@@ -146,6 +148,8 @@ class Turn:
                 ext["suspicious"] = "; ".join(suspicions)
             if any(client.left_open() for client in self.seat.clients):
                 ext["left_open"] = True
+        if answer.attempts is None and final:
+            answer = msgspec.structs.replace(answer, attempts=self._attempts(answer.type))
         value = answer.value if answer.value is not None else ask.value
         return self._event(answer.type, at, ask, value=value, ext=ext or None, answer=answer)
 
@@ -165,6 +169,11 @@ class Turn:
             result=answer.result if answer else None,
             attempts=answer.attempts if answer else None,
         )
+
+    def _attempts(self, outcome: str) -> int | None:
+        """How many attempts the operation was, as far as its clients saw them refused."""
+        aborts = sum(getattr(client, "aborts", 0) for client in self.seat.clients)
+        return aborts + (outcome != "fail") if aborts else None
 
     def _now(self, at: int | None = None) -> int:
         """A time of this process, strictly after the one before."""

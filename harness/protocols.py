@@ -197,7 +197,9 @@ class ClientOptions(msgspec.Struct, frozen=True, kw_only=True):
 class Client(Protocol):
     """A real driver's connection that records what it sends and knows what may have been written.
 
-    Methods marked *maybe awaitable* return an awaitable when the client is asynchronous.
+    Methods marked *maybe awaitable* return an awaitable when the client is asynchronous. One that
+    can tell has `aborts`, too: how often this operation was refused for what others did at the
+    same time, which makes the number of its attempts.
     """
 
     handle: Any

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from ..checkers.anomalies import SUFFIXES
+from ..checkers.anomalies import SUFFIXES, define
 from ..harness.spec import SECOND
 from .cases import Cell
 from .tasks import Found, Outcome
@@ -91,6 +91,10 @@ Finding = tuple[Status, str, list[str]]
 
 def _catching(cell: Cell, outcomes: Sequence[Outcome]) -> Finding:
     missing = _missing(cell, outcomes)
+    unsafe = _unsafe(cell, outcomes)
+    if unsafe is not None:
+        said = f"{unsafe.type}, where only progress may be missing: {unsafe.sentence}"
+        return "violated", said, []
     if not missing:
         named = (f for o in outcomes for f in o.found if base(f.type) in cell.must_catch)
         first = next(named, None)
@@ -158,6 +162,14 @@ def _missing(cell: Cell, outcomes: Sequence[Outcome]) -> list[str]:
     if any(outcome.deadlocks for outcome in outcomes):
         seen.add(DEADLOCK)
     return [name for name in cell.must_catch if name not in seen]
+
+
+def _unsafe(cell: Cell, outcomes: Sequence[Outcome]) -> Found | None:
+    """What breaks safety where nothing but a lack of progress must be caught."""
+    if any(define(name).kind == "safety" for name in cell.must_catch):
+        return None
+    every = (found for outcome in outcomes for found in outcome.found)
+    return next((found for found in every if found.kind == "safety"), None)
 
 
 def _resolved(outcomes: Sequence[Outcome]) -> str:

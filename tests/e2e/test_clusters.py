@@ -43,6 +43,8 @@ FEW = {
     ("set/sadd-every-second", "power-loss"),
     ("lock/redlock-jumping-clocks", "clock-majority"),
     ("lock/session-lock-through-pooler", "none"),
+    ("ledger/retry-after-lost-commit", "partition-primary+terminate"),
+    ("ledger/request-id-in-the-transaction", "partition-primary+terminate"),
 }
 """What is tried where time is short: without DOKKAEBI_EVERY_STRATEGY."""
 

@@ -5,6 +5,7 @@
 2  cas x 1 2        2-3   refused
 3  write x 7        2-           never answered
 4  write x 7        2-9   info   answered with an unknown outcome
+4  add x 1          2-9   tries=3          after so many attempts
 5  add x 1          2-4   fail
 6  acquire lock-0   0-1   = t6 ttl=0.5
 7  release lock-0   4-5   token=t7
@@ -56,6 +57,7 @@ def _operation(words: list[str], phase: Any) -> list[Op]:
     f, asked, value = _values(f, arguments)
     ext = {k: _atom(v) for k, _, v in (w.partition("=") for w in rest if "=" in w[1:])}
     token = {"token": ext.pop("token")} if "token" in ext else None
+    tries: Any = ext.pop("tries", None)
     events = [
         Op(time=_ns(call), process=process, type="invoke", f=f, value=asked, phase=phase, ext=token)
     ]
@@ -72,6 +74,7 @@ def _operation(words: list[str], phase: Any) -> list[Op]:
                 value=value if outcome == "ok" else asked,
                 error="refused" if refused else None if outcome == "ok" else "40001 aborted",
                 result=result,
+                attempts=tries,
                 ext=ext or None,
             )
         )

@@ -678,6 +678,19 @@ RULES = [
     Rule("the final phase does not count",
          LIVENESS + "test_9_the_final_phase_does_not_count",
          progress, "_in_main_phase", lambda real: lambda of: np.ones(len(of), dtype=bool)),
+    Rule("attempts that never succeed are a livelock",
+         LIVENESS + "test_9_attempts_that_never_succeed_are_a_livelock_wherever_they_stand",
+         progress, "_in_vain", always([])),
+    Rule("another attempt that succeeded tells that others may",
+         LIVENESS + "test_9_one_that_succeeded_at_another_attempt_tells_that_others_may",
+         progress.Attempts, "success", lambda real: property(
+             lambda self: np.zeros(len(self), dtype=bool), lambda self, value: None)),
+    Rule("few attempts are no livelock",
+         LIVENESS + "test_9_few_or_quick_attempts_are_no_livelock", progress, "ABORTS",
+         lambda real: 1),
+    Rule("quick attempts are no livelock",
+         LIVENESS + "test_9_few_or_quick_attempts_are_no_livelock", progress, "SHORTEST",
+         lambda real: 0),
 ]  # fmt: skip
 
 

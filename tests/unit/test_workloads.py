@@ -173,7 +173,7 @@ def test_a_level_that_does_not_exist_lists_the_close_ones():
         choose(Wish(target="wr", level="serialisable"))
 
 
-@pytest.mark.parametrize("name", ["admission", "approx-count", "cache", "ledger", "rate-limit"])
+@pytest.mark.parametrize("name", ["admission", "approx-count", "cache", "rate-limit"])
 def test_a_workload_without_built_in_strategies_wants_a_file(name):
     with pytest.raises(UsageError, match=f"{name} has no built-in strategy: name a FILE.py"):
         choose(Wish(target=name))

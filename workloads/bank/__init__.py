@@ -35,6 +35,7 @@ class Bank(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     strategies: ClassVar[Mapping[str, str]] = {
         "read-committed": f"{_HERE}.postgres:ReadCommitted",
         "for-update-ordered": f"{_HERE}.postgres:ForUpdateOrdered",
+        "for-update-unordered": f"{_HERE}.postgres:ForUpdateUnordered",
         "serializable-retry": f"{_HERE}.postgres:SerializableRetry",
         "read-committed-mariadb": f"{_HERE}.mariadb:ReadCommitted",
         "repeatable-read-mariadb": f"{_HERE}.mariadb:RepeatableRead",

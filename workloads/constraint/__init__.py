@@ -34,6 +34,7 @@ class Constraint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     coverage: ClassVar[str] = "contended"
     strategies: ClassVar[Mapping[str, str]] = {
         "check-then-leave": f"{_HERE}.postgres:CheckThenLeave",
+        "check-then-leave-read-committed": f"{_HERE}.postgres:CheckThenLeaveReadCommitted",
         "serializable": f"{_HERE}.postgres:Serializable",
         "lock-parent": f"{_HERE}.postgres:LockParent",
         "lock-parent-repeatable-read": f"{_HERE}.postgres:LockParentRepeatableRead",

@@ -44,9 +44,14 @@ class Counter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         ),
         "repeatable-read-retry": f"{_HERE}.postgres:RepeatableReadRetry",
         "for-update": f"{_HERE}.postgres:ForUpdate",
+        "for-update-on-most-paths": f"{_HERE}.postgres:ForUpdateOnMostPaths",
         "for-update-autocommit": f"{_HERE}.postgres:ForUpdateAutocommit",
         "optimistic-version": f"{_HERE}.postgres:OptimisticVersion",
         "version-compared-in-app": f"{_HERE}.postgres:VersionComparedInApp",
+        "version-without-row-count": f"{_HERE}.postgres:VersionWithoutRowCount",
+        "retry-with-the-old-value": f"{_HERE}.postgres:RetryWithTheOldValue",
+        "retry-in-the-same-snapshot": f"{_HERE}.postgres:RetryInTheSameSnapshot",
+        "timestamp-as-version": f"{_HERE}.postgres:TimestampAsVersion",
         "optimistic-version-sqlite": f"{_HERE}.sqlite:OptimisticVersion",
         "version-compared-in-app-sqlite": f"{_HERE}.sqlite:VersionComparedInApp",
         "select-then-update-mariadb": f"{_HERE}.mariadb:SelectThenUpdate",
@@ -62,6 +67,9 @@ class Counter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         "retry-without-reread": f"{_HERE}.mariadb:RetryWithoutReread",
         "optimistic-version-in-one-snapshot": f"{_HERE}.mariadb:OptimisticVersionInOneSnapshot",
         "updated-at-as-version": f"{_HERE}.mariadb:UpdatedAtAsVersion",
+        "version-without-row-count-sqlite": f"{_HERE}.sqlite:VersionWithoutRowCount",
+        "retry-with-the-old-value-sqlite": f"{_HERE}.sqlite:RetryWithTheOldValue",
+        "timestamp-as-version-sqlite": f"{_HERE}.sqlite:TimestampAsVersion",
         "multi-without-watch": f"{_HERE}.valkey:MultiWithoutWatch",
         "watch-multi": f"{_HERE}.valkey:WatchMulti",
     }
@@ -107,6 +115,11 @@ class Counter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def remedy(self, anomaly: str) -> str:
         """How a counter is mended."""
+        if anomaly == "livelock":
+            return (
+                "Roll the whole transaction back before you try again: at repeatable read a "
+                "snapshot lasts as long as its transaction, and in it nothing ever changes."
+            )
         return (
             "Let the database do the arithmetic (UPDATE ... SET n = n + 1), or lock the row while "
             "you compute (SELECT ... FOR UPDATE in the same transaction), or update only if the "

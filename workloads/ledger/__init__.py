@@ -1,7 +1,6 @@
 """ledger: requests with an id of their own are carried out, and tried again when nobody answers.
 
-One effect for each request id, of the amount that was asked; conservation at rest. No strategy is
-built in yet.
+One effect for each request id, of the amount that was asked; conservation at rest.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from ...harness.history import Operation
 from ...harness.protocols import Answer, Ask, Checker, Script, Session
 from ..session import Method, MethodSession, plain_value, yes_or_no
 
+_HERE = "dokkaebi.workloads.ledger.strategies"
 _BLOCK = 100_000
 """Requests are process * _BLOCK + counter: never the same twice, and small enough for an int4."""
 
@@ -34,10 +34,13 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     methods: ClassVar[tuple[str, ...]] = ("execute", "entries")
     levels: ClassVar[tuple[str, ...]] = ()
     traits: ClassVar[tuple[str, ...]] = ()
-    default: ClassVar[str] = ""
+    default: ClassVar[str] = "request-id-in-the-transaction"
     resource: ClassVar[str | None] = None
     coverage: ClassVar[str] = "contended"
-    strategies: ClassVar[Mapping[str, str]] = {}
+    strategies: ClassVar[Mapping[str, str]] = {
+        "retry-after-lost-commit": f"{_HERE}.postgres_replicas:RetryAfterLostCommit",
+        "request-id-in-the-transaction": f"{_HERE}.postgres_replicas:RequestIdInTheTransaction",
+    }
 
     every: Annotated[int, msgspec.Meta(ge=1)] = 50
     most: Annotated[int, msgspec.Meta(ge=1)] = 100

@@ -46,6 +46,10 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         "set-nx-plain-del": f"{_HERE}.valkey:SetNxPlainDel",
         "set-nx-get-then-del": f"{_HERE}.valkey:SetNxGetThenDel",
         "set-nx-compare-and-del": f"{_HERE}.valkey:SetNxCompareAndDel",
+        "setnx-without-expiry": f"{_HERE}.valkey:SetNxWithoutExpiry",
+        "setnx-then-expire": f"{_HERE}.valkey:SetNxThenExpire",
+        "watchdog": f"{_HERE}.valkey_watchdog:Watchdog",
+        "watchdog-without-token": f"{_HERE}.valkey_watchdog:WatchdogWithoutToken",
         "failover-loses-the-lock": f"{_HERE}.valkey_replicas:FailoverLosesTheLock",
         "paused-replica-keeps-the-lock": f"{_HERE}.valkey_replicas:PausedReplicaKeepsTheLock",
         "session-advisory-lock": f"{_HERE}.postgres:SessionAdvisoryLock",
@@ -61,6 +65,7 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         "guarded-without-fencing": f"{_HERE}.valkey_postgres:WithoutFencing",
         "guarded-with-fencing": f"{_HERE}.valkey_postgres:WithFencing",
         "guarded-fencing-the-write-only": f"{_HERE}.valkey_postgres:FencingTheWriteOnly",
+        "guarded-fencing-by-read-then-write": f"{_HERE}.valkey_postgres:FencingByReadThenWrite",
     }
 
     ttl: Annotated[float, msgspec.Meta(gt=0)] = 1.0
@@ -137,6 +142,11 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                 "Release only what is yours: compare the token and delete the key in one step, in "
                 "a script on the server. A plain DEL, or a GET followed by a DEL, can delete the "
                 "lock of the next holder."
+            )
+        if anomaly == "deadlock":
+            return (
+                "Let the lock end by itself: give it an expiry in the very command that takes it "
+                "(SET with NX and PX), so that a holder that dies, wherever it was, gives it back."
             )
         return (
             "A lease can run out while its holder is stopped, and no lock service can prevent "

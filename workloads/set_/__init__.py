@@ -61,6 +61,7 @@ class Set(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         "semisync-wait-cancelled": f"{_HERE}.mariadb_replicas:SemisyncWaitCancelled",
         "async-replication": f"{_HERE}.valkey_replicas:AsyncReplication",
         "wait-elsewhere": f"{_HERE}.valkey_replicas:WaitElsewhere",
+        "async-failover-valkey": f"{_HERE}.valkey_replicas:AsyncFailover",
         "wait-here": f"{_HERE}.valkey_replicas:WaitHere",
         "wait-for-the-wrong-one": f"{_HERE}.valkey_replicas:WaitForTheWrongOne",
         "etcd-guarded": f"{_HERE}.etcd:EtcdGuarded",

@@ -42,6 +42,8 @@ class Unique(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     coverage: ClassVar[str] = "contended"
     strategies: ClassVar[Mapping[str, str]] = {
         "check-then-insert": f"{_HERE}.postgres:CheckThenInsert",
+        "check-then-insert-repeatable-read": f"{_HERE}.postgres:CheckThenInsertRepeatableRead",
+        "for-update-of-no-row": f"{_HERE}.postgres:ForUpdateOfNoRow",
         "unique-index": f"{_HERE}.postgres:UniqueIndex",
         "unique-with-null": f"{_HERE}.postgres:UniqueWithNull",
         "row-count-ignored": f"{_HERE}.postgres:RowCountIgnored",

@@ -189,3 +189,12 @@ def test_an_open_transaction_keeps_its_writes_into_the_next_operation(ledger):
     ledger.forget(open=True)
     ledger.answered(Kind.COMMIT, b"COMMIT", IDLE)
     assert ledger.may_have_written()
+
+
+def test_what_was_refused_for_others_is_counted_and_forgotten_with_the_operation(ledger):
+    begin_and_write(ledger)
+    for code in ("40001", "40P01", "55P03", "23505", None):
+        ledger.failed(Kind.WRITE, error(code), FAILED, OK)
+    assert ledger.aborts == 3
+    ledger.forget()
+    assert ledger.aborts == 0

@@ -78,3 +78,25 @@ def test_9_a_session_blocked_at_the_end_is_a_deadlock():
 def test_9_the_final_phase_does_not_count():
     text = f"main:\n{adds(0, 3000)}\nfinal:\n{adds(3000, 9000, 'fail')}"
     assert found(text) == ("holds", [])
+
+
+def test_9_attempts_that_never_succeed_are_a_livelock_wherever_they_stand():
+    text = "\n".join(
+        [adds(0, 9000), *(f"1  add x 1  {at}-{at + 1500}  info tries=40" for at in (0, 3000))]
+    )
+    assert found(text) == ("unknown", ["livelock"])
+    assert found(text.replace("tries=40", "")) == ("holds", [])
+
+
+def test_9_one_that_succeeded_at_another_attempt_tells_that_others_may():
+    text = adds(0, 9000) + "\n1  add x 1  0-1500  info tries=40"
+    assert found(text + "\n2  add x 1  0-1500  tries=2") == ("holds", [])
+    assert found(text + "\n2  write x 1  0-1500  tries=2")[1] == ["livelock"]
+
+
+def test_9_few_or_quick_attempts_are_no_livelock():
+    steady = adds(0, 9000)
+    assert found(f"{steady}\n1  add x 1  0-1500  fail tries=9") == ("holds", [])
+    assert found(f"{steady}\n1  add x 1  0-900  fail tries=40") == ("holds", [])
+    assert found(f"{steady}\n1  add x 1  0-1500  fail tries=40")[1] == ["livelock"]
+    assert found(f"{steady}\n1  add x 1  0-1500  fail tries=40\n!  kill  200-400") == ("holds", [])

@@ -84,6 +84,38 @@ def test_liveness_breaks_a_cell_only_where_progress_is_required():
     assert judge_cell(required, [stuck]).status == "violated"
 
 
+LIVE = Cell(
+    case="l", fault="none", wish=Wish(require_progress=True), seeds=(1,), budget=0,
+    must_catch=("deadlock",),
+)  # fmt: skip
+STUCK = Found(type="deadlock", sentence="stuck!", kind="liveness")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status"),
+    [
+        (Outcome(seed=1, said="violated", found=(STUCK,)), "caught"),
+        (Outcome(seed=1, said="holds", deadlocks=3), "caught"),
+        (Outcome(seed=1, said="holds"), "missed"),
+        (
+            Outcome(seed=1, said="violated", found=(STUCK, Found(type="G0", sentence="!"))),
+            "violated",
+        ),
+    ],
+)
+def test_a_lack_of_progress_is_caught_and_must_be_all(outcome, status):
+    """Deadlocks that the server resolved count where progress is what is looked at."""
+    judged = judge_cell(LIVE, [outcome])
+    assert judged.status == status
+    assert judged.reason
+    assert next_seed(LIVE, [outcome]) is None
+
+
+def test_deadlocks_that_the_server_resolved_are_nothing_where_safety_is_looked_at():
+    assert judge_cell(CATCH, [said("holds", deadlocks=3)]).status == "missed"
+    assert judge_cell(HOLD, [said("holds", deadlocks=3)]).status == "held"
+
+
 def test_seeds_go_on_until_they_have_told_all():
     assert next_seed(HOLD, []) == 1
     assert next_seed(HOLD, [said("holds")]) == 2

@@ -74,6 +74,25 @@ class ForUpdateOrdered(_Accounts):
     lock = "FOR UPDATE"
 
 
+class ForUpdateUnordered(_Accounts):
+    """A12: lock both rows, but first the payer's and then the payee's.
+
+    Two transfers against each other each hold one row and wait for the other. After its
+    deadlock_timeout, a second, the server ends one of them with 40P01: the money is right, but
+    everybody has waited, and the caller is turned away. Mend it by locking in the order of the ids
+    (`for-update-ordered`).
+    """
+
+    expect = "live"
+    anomaly = "deadlock"
+
+    def transfer(self, src: int, dst: int, amount: int) -> bool:
+        """Lock one after the other, in the caller's order, then as always."""
+        for account in (src, dst):
+            self.postgres.execute("SELECT FROM account WHERE id = %s FOR UPDATE", (account,))
+        return super().transfer(src, dst, amount)
+
+
 class SerializableRetry(_Accounts):
     """A24: no locks in the code; at serializable, and the whole transaction again on 40001."""
 

@@ -73,6 +73,15 @@ class CheckThenLeave:
         return [member for (member,) in rows]
 
 
+class CheckThenLeaveReadCommitted(CheckThenLeave):
+    """A23 at read committed, where the count is out of date as soon as it is answered.
+
+    Mend it with serializable, or by locking the group's row before counting.
+    """
+
+    isolation = "read committed"
+
+
 class Serializable(CheckThenLeave):
     """A24: the code of A23 at serializable: of two who would both leave one is refused with 40001."""
 

@@ -105,11 +105,38 @@ class ForUpdate(_Table):
     """A07: lock the row while the sum is computed, in one transaction."""
 
     expect = "safe"
-    faults = ("none", "kill", "pause", "kill-client")
+    faults: tuple[str, ...] = ("none", "kill", "pause", "kill-client")
 
     def add(self, key: int, delta: int) -> int:
         """Read with a lock, compute, write."""
         new: int = self._one("SELECT n FROM counter WHERE id = %s FOR UPDATE", key)[0] + delta
+        self.postgres.execute("UPDATE counter SET n = %s WHERE id = %s", (new, key))
+        self.postgres.commit()
+        return new
+
+
+class ForUpdateOnMostPaths(ForUpdate):
+    """A08: everybody locks the row while computing, but for one job that was written earlier.
+
+    What does not ask for the lock does not wait for it: the job reads the number that somebody
+    else is about to change, and its write wipes the change out. Mend it with FOR UPDATE on every
+    path that writes what it has read (`for-update`).
+    """
+
+    expect = "unsafe"
+    anomaly = "lost-update"
+    faults = ()
+
+    def open(self, ctx: Context) -> None:
+        """One worker in four is the job."""
+        super().open(ctx)
+        self.job = ctx.worker % 4 == 0
+
+    def add(self, key: int, delta: int) -> int:
+        """With the lock, or as the job does it: read, compute, write."""
+        if not self.job:
+            return super().add(key, delta)
+        new: int = self._one("SELECT n FROM counter WHERE id = %s", key)[0] + delta
         self.postgres.execute("UPDATE counter SET n = %s WHERE id = %s", (new, key))
         self.postgres.commit()
         return new
@@ -179,6 +206,109 @@ class VersionComparedInApp(_Table):
                 self.postgres.commit()
                 return int(n + delta)
             self.postgres.commit()
+
+
+class VersionWithoutRowCount(_Table):
+    """A15: write only if the version is unchanged, and never look whether the UPDATE found the row.
+
+    Where the version was another one nothing is written, and the caller is told that it was. Mend
+    it by looking at the row count, and reading again when it is 0 (`optimistic-version`).
+    """
+
+    expect = "unsafe"
+    anomaly = "lost-update"
+
+    def add(self, key: int, delta: int) -> int:
+        """Read, compute, write where the version is unchanged, or perhaps not."""
+        n, version = self._one("SELECT n, version FROM counter WHERE id = %s", key)
+        self.postgres.execute(
+            "UPDATE counter SET n = %s, version = version + 1 WHERE id = %s AND version = %s",
+            (n + delta, key, version),
+        )
+        self.postgres.commit()
+        return int(n + delta)
+
+
+class RetryWithTheOldValue(_Table):
+    """A16: where the version was another one, it is read again, but the number is not.
+
+    The second attempt finds the version unchanged and writes the sum that was computed from the
+    number before. Mend it by repeating everything from the read on (`optimistic-version`).
+    """
+
+    expect = "unsafe"
+    anomaly = "lost-update"
+
+    def add(self, key: int, delta: int) -> int:
+        """Read and compute once; write where the version is unchanged, until it is."""
+        n, version = self._one("SELECT n, version FROM counter WHERE id = %s", key)
+        while not self._written(key, n + delta, version):
+            version = self._one("SELECT version FROM counter WHERE id = %s", key)[0]
+        return int(n + delta)
+
+    def _written(self, key: int, new: int, version: int) -> bool:
+        updated = self.postgres.execute(
+            "UPDATE counter SET n = %s, version = version + 1 WHERE id = %s AND version = %s",
+            (new, key, version),
+        )
+        self.postgres.commit()
+        return updated.rowcount == 1
+
+
+class RetryInTheSameSnapshot(_Table):
+    """A17: where the row changed, only the UPDATE is taken back (a savepoint) and tried again.
+
+    At repeatable read the snapshot is the transaction's: every round reads the number that is no
+    longer there, and is refused again, for ever. Mend it by rolling the whole transaction back
+    (`repeatable-read-retry`).
+    """
+
+    expect = "live"
+    anomaly = "livelock"
+    isolation = "repeatable read"
+
+    def add(self, key: int, delta: int) -> int:
+        """Read, compute, write; again within the transaction if the row changed meanwhile."""
+        while True:
+            new: int = self._one("SELECT n FROM counter WHERE id = %s", key)[0] + delta
+            try:
+                with self.postgres.transaction():
+                    self.postgres.execute("UPDATE counter SET n = %s WHERE id = %s", (new, key))
+            except errors.SerializationFailure:
+                continue
+            self.postgres.commit()
+            return new
+
+
+class TimestampAsVersion(_Table):
+    """A18: the version is `updated_at`, which has whole seconds.
+
+    Two writes within one second leave the same version behind, and a third one that read between
+    them finds it unchanged. Mend it with a version that counts (`optimistic-version`).
+    """
+
+    expect = "unsafe"
+    anomaly = "lost-update"
+
+    def setup(self, ctx: Context) -> None:
+        """The usual table, with a time."""
+        super().setup(ctx)
+        ctx.postgres.execute(
+            "ALTER TABLE counter ADD updated_at timestamptz(0) NOT NULL DEFAULT now()"
+        )
+        ctx.postgres.commit()
+
+    def add(self, key: int, delta: int) -> int:
+        """Read, compute, write where the time is unchanged."""
+        while True:
+            n, seen = self._one("SELECT n, updated_at FROM counter WHERE id = %s", key)
+            updated = self.postgres.execute(
+                "UPDATE counter SET n = %s, updated_at = now() WHERE id = %s AND updated_at = %s",
+                (n + delta, key, seen),
+            )
+            self.postgres.commit()
+            if updated.rowcount == 1:
+                return int(n + delta)
 
 
 class AdvisoryLockFirst(_Table):

@@ -8,7 +8,7 @@ from ....harness.context import Context
 
 
 class _Table:
-    """The table that both share; the driver opens a transaction at the first write."""
+    """The table that all of these share; the driver opens a transaction at the first write."""
 
     workload = "counter"
     needs = ("sqlite",)
@@ -72,4 +72,76 @@ class VersionComparedInApp(_Table):
                     (n + delta, version + 1, key),
                 )
                 self.sqlite.commit()
+                return int(n + delta)
+
+
+class VersionWithoutRowCount(_Table):
+    """A15 on SQLite: nobody looks whether the UPDATE found the row, and all are told that it did."""
+
+    expect = "unsafe"
+    anomaly = "lost-update"
+
+    def add(self, key: int, delta: int) -> int:
+        """Read, compute, write where the version is unchanged, or perhaps not."""
+        n, version = self.sqlite.execute(
+            "SELECT n, version FROM counter WHERE id = ?", (key,)
+        ).fetchone()
+        self.sqlite.execute(
+            "UPDATE counter SET n = ?, version = version + 1 WHERE id = ? AND version = ?",
+            (n + delta, key, version),
+        )
+        self.sqlite.commit()
+        return int(n + delta)
+
+
+class RetryWithTheOldValue(_Table):
+    """A16 on SQLite: where the version was another one, it is read again, but the number is not."""
+
+    expect = "unsafe"
+    anomaly = "lost-update"
+
+    def add(self, key: int, delta: int) -> int:
+        """Read and compute once; write where the version is unchanged, until it is."""
+        n, version = self.sqlite.execute(
+            "SELECT n, version FROM counter WHERE id = ?", (key,)
+        ).fetchone()
+        while not self._written(key, n + delta, version):
+            again = self.sqlite.execute("SELECT version FROM counter WHERE id = ?", (key,))
+            version = again.fetchone()[0]
+        return int(n + delta)
+
+    def _written(self, key: int, new: int, version: int) -> bool:
+        updated = self.sqlite.execute(
+            "UPDATE counter SET n = ?, version = version + 1 WHERE id = ? AND version = ?",
+            (new, key, version),
+        )
+        self.sqlite.commit()
+        return updated.rowcount == 1
+
+
+class TimestampAsVersion(_Table):
+    """A18 on SQLite: the version is CURRENT_TIMESTAMP, which has whole seconds."""
+
+    expect = "unsafe"
+    anomaly = "lost-update"
+
+    def setup(self, ctx: Context) -> None:
+        """The usual table, with a time."""
+        super().setup(ctx)
+        with ctx.sqlite as sqlite:
+            sqlite.execute("ALTER TABLE counter ADD updated_at TEXT NOT NULL DEFAULT ''")
+
+    def add(self, key: int, delta: int) -> int:
+        """Read, compute, write where the time is unchanged."""
+        while True:
+            n, seen = self.sqlite.execute(
+                "SELECT n, updated_at FROM counter WHERE id = ?", (key,)
+            ).fetchone()
+            updated = self.sqlite.execute(
+                "UPDATE counter SET n = ?, updated_at = CURRENT_TIMESTAMP"
+                " WHERE id = ? AND updated_at = ?",
+                (n + delta, key, seen),
+            )
+            self.sqlite.commit()
+            if updated.rowcount == 1:
                 return int(n + delta)

@@ -1,4 +1,4 @@
-"""Locks in Valkey or Redis: SET NX PX, and three ways to release it."""
+"""Locks in Valkey or Redis: SET NX PX, three ways to release it, and two to keep it for ever."""
 
 from __future__ import annotations
 
@@ -83,3 +83,39 @@ class SetNxCompareAndDel(_SetNx):
     def release(self, name: str, token: str) -> None:
         """Compare and delete."""
         self.valkey.eval(DELETE_IF_MINE, 1, name, token)
+
+
+class SetNxWithoutExpiry(SetNxCompareAndDel):
+    """B01: SETNX, and nothing that would ever end the lock but its release.
+
+    A holder that dies never releases it, and nobody is given it again. Mend it with an expiry that
+    is set in the same command (`set-nx-compare-and-del`).
+    """
+
+    expect = "live"
+    anomaly = "deadlock"
+    faults = ("kill-client",)
+    lease: Any = None
+
+    def acquire(self, name: str, ttl: float) -> str | None:
+        """SETNX: only if nobody has it."""
+        token = secrets.token_hex(8)
+        return token if self.valkey.setnx(name, token) else None
+
+
+class SetNxThenExpire(SetNxWithoutExpiry):
+    """B02: SETNX, and then EXPIRE, in a command of its own.
+
+    A client that dies between the two leaves a lock without an expiry behind. Mend it with one
+    command for both (`set-nx-compare-and-del`).
+    """
+
+    lease = "ttl"
+
+    def acquire(self, name: str, ttl: float) -> str | None:
+        """Take it, then say for how long."""
+        token = super().acquire(name, ttl)
+        if token is not None:
+            self.point("before-expire")
+            self.valkey.pexpire(name, int(ttl * 1000))
+        return token

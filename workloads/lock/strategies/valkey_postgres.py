@@ -102,9 +102,12 @@ class WithFencing(_Guarded):
         ).fetchone()
         if entered is None:
             return False
+        return self.write(name, token, step(entered[0]))
+
+    def write(self, name: str, token: int, new: int) -> bool:
+        """Compare and write in one statement."""
         written = self.postgres.execute(
-            "UPDATE resource SET value = %s WHERE name = %s AND fence = %s",
-            (step(entered[0]), name, token),
+            "UPDATE resource SET value = %s WHERE name = %s AND fence = %s", (new, name, token)
         )
         return written.rowcount == 1
 
@@ -128,3 +131,29 @@ class FencingTheWriteOnly(_Guarded):
             (step(row.fetchone()[0]), token, name, token),  # type: ignore[index]
         )
         return written.rowcount == 1
+
+
+class FencingByReadThenWrite(WithFencing):
+    """B08: at the write the row's token is read and compared in the application, and then written.
+
+    Between the two a holder can be stopped until its lease has run out: it has been let through
+    already, and overwrites what its successor does. Mend it by comparing in the statement that
+    writes (`guarded-with-fencing`).
+    """
+
+    expect = "unsafe"
+    anomaly = "lost-update"
+
+    def open(self, ctx: Context) -> None:
+        """Keep both connections."""
+        super().open(ctx)
+        self.point = ctx.point
+
+    def write(self, name: str, token: int, new: int) -> bool:
+        """Look, then write."""
+        row = self.postgres.execute("SELECT fence FROM resource WHERE name = %s", (name,))
+        if row.fetchone()[0] != token:  # type: ignore[index]
+            return False
+        self.point("before-write")
+        self.postgres.execute("UPDATE resource SET value = %s WHERE name = %s", (new, name))
+        return True

@@ -13,7 +13,7 @@ WAIT_MS = 500
 
 
 class AsyncReplication(Sadd):
-    """J8: the primary acknowledges before any replica has the element, and sentinels make another.
+    """D13, J8: the primary acknowledges before any replica has the element, and sentinels make another.
 
     The old primary, cut off, goes on taking writes from whoever is connected to it, and drops
     them when it follows the new one. Mend it with WAIT, min-replicas-to-write, or another store.
@@ -24,6 +24,19 @@ class AsyncReplication(Sadd):
     anomaly = "lost-element"
     faults = ("partition-primary",)
     lasts = 6.0
+
+
+class AsyncFailover(Sadd):
+    """D06: a replica that did not have everything yet is made the primary.
+
+    What the old primary acknowledged alone is dropped when it follows the new one. Mend it with
+    WAIT, and by promoting the replica that has most (`wait-here`).
+    """
+
+    needs = ("valkey:replicas",)
+    expect = "unsafe"
+    anomaly = "lost-element"
+    faults = ("partition-primary+failover",)
 
 
 class WaitHere(Sadd):

@@ -42,14 +42,35 @@ class CheckThenInsert(_Table):
 
     expect = "unsafe"
     anomaly = "double-success"
+    look: ClassVar[str] = "SELECT 1 FROM claim WHERE name = %s"
 
     def claim(self, name: int, owner: int) -> bool:
         """Look, then insert."""
-        found = self.postgres.execute("SELECT 1 FROM claim WHERE name = %s", (name,)).fetchone()
+        found = self.postgres.execute(self.look, (name,)).fetchone()
         if found is None:
             self.postgres.execute("INSERT INTO claim (name, owner) VALUES (%s, %s)", (name, owner))
         self.postgres.commit()
         return found is None
+
+
+class CheckThenInsertRepeatableRead(CheckThenInsert):
+    """A19 at repeatable read, which hides rows that come later and refuses none.
+
+    Mend it with a UNIQUE constraint, or with serializable.
+    """
+
+    isolation = "repeatable read"
+
+
+class ForUpdateOfNoRow(CheckThenInsert):
+    """A10: look with FOR UPDATE whether the name is free, at read committed, then insert.
+
+    It locks the rows that it finds. As long as the name is free it finds none, so nothing is
+    locked. Mend it with a UNIQUE constraint, or by locking something that exists.
+    """
+
+    isolation = "read committed"
+    look = "SELECT 1 FROM claim WHERE name = %s FOR UPDATE"
 
 
 class UniqueIndex(_Table):

@@ -1,0 +1,1 @@
+"""Requests that are tried again, right and wrong; one file per backend."""
