@@ -49,7 +49,9 @@ def fetched(place, data, seconds=40.0):
     def tried():
         message = []
         client = place.open(timeout_s=3.0)
-        said = outcome(client, lambda: message.append(client.handle.fetch("jobs", "workers", 2)))
+        said = outcome(
+            client, lambda: message.append(client.handle.fetch("jobs", "workers", wait_s=2))
+        )
         return said == "ok" and message[0] is not None and message[0].data == data
 
     return until(tried, seconds)
