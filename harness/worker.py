@@ -31,6 +31,11 @@ WATCH_EVERY_S = 0.05
 POINT_WAIT_S = 1.0
 
 
+BEGUN = ("arm", "main")
+"""Orders that only begin something, and are obeyed before the next one is read: on a busy machine a
+thread of their own might come to run after the one that ends what they begin."""
+
+
 class Process:
     """The threads and orders of one worker process."""
 
@@ -135,6 +140,7 @@ class Process:
         self._join()
 
     def _final(self) -> None:
+        self._join()  # whoever was too late to stop must not go on beside the final operations
         self.shop.stopping.clear()
         self._start("final")
         self._join()
@@ -219,7 +225,10 @@ def main() -> None:
         order = decoder.decode(line)
         if order.do == "exit":
             break
-        threading.Thread(target=process.obey, args=(order,), daemon=True).start()
+        if order.do in BEGUN:
+            process.obey(order)
+        else:
+            threading.Thread(target=process.obey, args=(order,), daemon=True).start()
     process.shop.segment.close()
     os._exit(0)  # threads may be stuck in user code
 
