@@ -10,6 +10,7 @@ import re
 import sys
 from pathlib import Path
 
+from dokkaebi.checkers.anomalies import noun
 from dokkaebi.harness.plugins import find, registered, strategies
 from dokkaebi.suite.catalogue import catalogue
 
@@ -85,7 +86,7 @@ def row(name: str, fault: str, cls: type, was: dict | None) -> str:
     """One cell as a line of its table."""
     text = inspect.getdoc(cls) or ""
     ids = ", ".join(dict.fromkeys(_ROW.findall(text)))
-    what = _ROW.sub("", text.split("\n\n")[0]).replace("\n", " ").lstrip(":, ").replace("|", "\\|")
+    what = sentence(text)
     anomaly = None if cls.expect == "safe" else cls.anomaly
     must = f"{cls.expect}{f': {anomaly}' if anomaly else ''}"
     told = "not measured", "", ""
@@ -109,7 +110,80 @@ def take_over(path: Path) -> None:
     MEASURED.write_text(json.dumps(kept, indent=1) + "\n")
 
 
-PAGES = {"strategies.md": strategies_page, "catalogue.md": catalogue_page}
+SHOWN = {
+    "counter/select-then-update": "read a counter, add in Python, write it back",
+    "counter/for-update-autocommit": "`SELECT ... FOR UPDATE` on an autocommit connection",
+    "counter/version-compared-in-app": "a version compared in the application, not in the `UPDATE`",
+    "counter/multi-without-watch": "`GET`, add, `MULTI`/`SET`/`EXEC` without `WATCH`",
+    "append/concat-repeatable-read": "repeatable read taken for serializable",
+    "append/concat-repeatable-read-mariadb": "repeatable read taken for a snapshot",
+    "bank/read-committed": "transfers that read and write balances without locks",
+    "constraint/check-then-leave": "one doctor must stay: count the others, then leave",
+    "unique/unique-with-null": "a UNIQUE constraint over a column that may be NULL",
+    "ledger/retry-after-lost-commit": "a request tried again because its COMMIT was not answered",
+    "queue/claim-then-work": "claim with SKIP LOCKED, commit, then work",
+    "queue/nats-memory-stream": "a stream of one replica, in memory",
+    "lock/set-nx-plain-del": "`SET NX PX` released by a plain `DEL`",
+    "lock/set-nx-get-then-del": "`SET NX PX` released by `GET`, then `DEL`",
+    "lock/guarded-without-fencing": "a correct lock, and a row that does not refuse old holders",
+    "lock/guarded-fencing-the-write-only": "fencing checked at the write but not on entry",
+    "lock/failover-loses-the-lock": "`SET NX PX` on a primary with replicas",
+    "lock/redlock-forgetful-servers": "Redlock on servers that keep nothing",
+    "lock/redlock-jumping-clocks": "Redlock, and most servers' clocks jump ahead",
+    "lock/etcd-lease": "a key with a lease as a lock",
+    "lock/session-lock-through-pooler": "an advisory lock of the session, through pgbouncer",
+    "session/read-from-replica": "write to the primary, read from a standby",
+    "long-fork/primary-and-replica": "snapshots of a primary and of its standby",
+    "set/async-failover": "a primary that acknowledges before its standbys know",
+    "set/commit-warning-ignored": 'the warning at COMMIT that says "not replicated", ignored',
+    "set/insert-unflushed": "`innodb_flush_log_at_trx_commit = 0`",
+    "set/sadd-every-second": "`appendfsync everysec`",
+}
+"""What the README tells of, in words of its own; all else stands in the catalogue."""
+BEGIN, END = "<!-- known results: make docs -->\n", "<!-- end of known results -->\n"
+
+
+def readme() -> str:
+    """The README with its table of known results."""
+    text = (HERE.parent / "README.md").read_text()
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    every = strategies()
+    lines = [
+        "| row | pattern | on | found | when | command |\n",
+        "|---|---|---|---|---|---|\n",
+    ]
+    lines += [known_result(name, told, every[name]) for name, told in SHOWN.items()]
+    return f"{before}{BEGIN}{''.join(lines)}{END}{after}"
+
+
+def known_result(name: str, told: str, cls: type) -> str:
+    """One line of the README's table."""
+    ids = ", ".join(dict.fromkeys(_ROW.findall((inspect.getdoc(cls) or "").split(":")[0])))
+    workload, _, strategy = name.partition("/")
+    faults = getattr(cls, "faults", ())
+    fields = (
+        ids,
+        told,
+        ", ".join(need.partition(":")[0] for need in cls.needs),
+        noun(cls.anomaly),
+        " and ".join(faults).replace("+", ", ") if faults else "load alone",
+        f"`dokkaebi run {workload} --strategy {strategy}`",
+    )
+    return f"| {' | '.join(fields)} |\n"
+
+
+def sentence(text: str) -> str:
+    """The first paragraph of a docstring, without the row that it names."""
+    first = text.split("\n\n")[0].replace("\n", " ").replace("|", "\\|")
+    return re.sub(r"^[A-Z]\d+\w?(, [A-Z]\d+\w?)*( (with|on|at) [^:]*)?: ", "", first)
+
+
+PAGES = {
+    "docs/strategies.md": strategies_page,
+    "docs/catalogue.md": catalogue_page,
+    "README.md": readme,
+}
 
 
 def main() -> None:
@@ -121,11 +195,11 @@ def main() -> None:
     if options.measured is not None:
         take_over(options.measured)
     for name, page in PAGES.items():
-        path = HERE / name
+        path = HERE.parent / name
         if not options.check:
             path.write_text(page())
         elif not path.exists() or path.read_text() != page():
-            sys.exit(f"docs/{name} is out of date: make docs")
+            sys.exit(f"{name} is out of date: make docs")
 
 
 if __name__ == "__main__":
