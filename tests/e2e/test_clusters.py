@@ -1,52 +1,19 @@
 """Clusters for real: they become ready, they break and heal, and the strategies that show it."""
 
 import json
-import os
 import time
 
 import psycopg
 import pytest
 import redis
 
-from dokkaebi import Unavailable, UsageError
-from dokkaebi.backends import disks
+from dokkaebi import UsageError
 from dokkaebi.backends.postgres_cluster import PostgresCluster
 from dokkaebi.backends.valkey_cluster import ValkeyCluster
 from dokkaebi.compose import Servers, run
 from dokkaebi.harness.choosing import Wish
-from dokkaebi.harness.plugins import strategies
 from dokkaebi.harness.protocols import CLIENTS
 from dokkaebi.results.live import Silent
-
-SINGLE = ("set/asynchronous-commit", "set/sadd-synced", "lock/session-advisory-lock")
-"""Strategies on one server that belong here for their faults."""
-
-CLUSTERS = {
-    name: strategy
-    for name, strategy in strategies().items()
-    if ":" in "".join(strategy.needs) or name in SINGLE
-}
-CELLS = [
-    (name, fault)
-    for name, strategy in CLUSTERS.items()
-    for fault in getattr(strategy, "faults", ()) or ("none",)
-]
-FEW = {
-    ("set/async-failover", "partition-primary+failover"),
-    ("set/sync-failover", "partition-primary+failover"),
-    ("lock/failover-loses-the-lock", "partition-primary+failover"),
-    ("lock/paused-replica-keeps-the-lock", "pause-replicas+failover"),
-    ("lock/redlock", "kill-minority"),
-    ("session/read-from-replica", "lag"),
-    ("long-fork/primary-and-replica", "slow"),
-    ("set/commit-warning-ignored", "partition-primary+cancel-waits+failover"),
-    ("set/sadd-every-second", "power-loss"),
-    ("lock/redlock-jumping-clocks", "clock-majority"),
-    ("lock/session-lock-through-pooler", "none"),
-    ("ledger/retry-after-lost-commit", "partition-primary+terminate"),
-    ("ledger/request-id-in-the-transaction", "partition-primary+terminate"),
-}
-"""What is tried where time is short: without DOKKAEBI_EVERY_STRATEGY."""
 
 
 @pytest.fixture(scope="module")
@@ -66,27 +33,6 @@ def judged(tmp_path, servers):
         return json.loads(finished.result.to_json())
 
     return call
-
-
-@pytest.mark.parametrize(
-    ("name", "fault"), CELLS if os.environ.get("DOKKAEBI_EVERY_STRATEGY") else sorted(FEW)
-)
-def test_a_strategy_meets_its_fault(judged, name, fault):
-    if "power-loss" in fault and not disks.can() and not os.environ.get("CI"):
-        pytest.skip(disks.MISSING)
-    strategy = CLUSTERS[name]
-    try:
-        said = judged(name, faults=[fault])
-    except Unavailable as missing:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(missing))
-    assert all(each["took_effect"] for each in said["faults"]), said["faults"]
-    if strategy.expect == "safe":
-        assert (said["verdict"], said["reason"]) == ("holds", "")
-    else:
-        assert said["verdict"] == "violated"
-        assert strategy.anomaly in {found["type"] for found in said["anomalies"]}
 
 
 # --- the clusters themselves -----------------------------------------------------------------------

@@ -523,7 +523,7 @@ def test_a_cluster_leaves_nothing(household, mariadb):
 # --- strategies ----------------------------------------------------------------------------------
 
 ELSEWHERE = ("append", "wr", "set", "unique", "constraint")
-"""Their safe and unsafe strategies are tried in test_workloads.py and test_clusters.py."""
+"""Their strategies are tried in test_catalogue.py."""
 
 MINE = {
     name: strategy
