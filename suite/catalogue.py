@@ -11,6 +11,9 @@ from .cases import Case, Cell, Suite, cells_of
 BRIEF = "3s"
 """How long a safe strategy on single servers runs in a cell; all others take as long as usual."""
 
+BUDGET = "3m"
+"""How long a violation is looked for: the slowest clusters take a minute for a run."""
+
 LEASED = ("lock",)
 """Workloads whose faults last longer than a lease, and which take their time."""
 
@@ -36,6 +39,7 @@ def case_of(name: str, strategy: type[Any]) -> Case:
         name=name,
         strategy=name,
         must_catch=(strategy.anomaly,),
+        budget=BUDGET,
         require_progress=strategy.expect == "live",
     )
 

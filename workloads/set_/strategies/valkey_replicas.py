@@ -42,7 +42,9 @@ class AsyncFailover(Sadd):
 class WaitHere(Sadd):
     """WAIT 1 on the connection that wrote; the replica that has most is promoted.
 
-    An element that no replica had in time is of unknown outcome, and the caller is told so.
+    An element that no replica had in time is of unknown outcome, and the caller is told so. WAIT
+    hides nothing from others, though: a read sees what no replica has yet, and a failover takes it
+    away. So a read writes a counter and waits for that: what it saw came before.
     """
 
     needs = ("valkey:replicas",)
@@ -59,6 +61,13 @@ class WaitHere(Sadd):
         """Write and wait on one connection."""
         self.writer.sadd("elements", x)
         confirm(self.writer)
+
+    def members(self) -> Any:
+        """What is read has to be on a replica before anybody is told of it."""
+        found = self.writer.smembers("elements")
+        self.writer.incr("reads")
+        confirm(self.writer)
+        return found
 
 
 class WaitElsewhere(WaitHere):
