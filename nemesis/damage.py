@@ -25,7 +25,8 @@ OTHERS_S = 5.0
 
 _LEADS = ("leader", "primary")
 _WORRIED = re.compile(
-    r"crc|checksum|corrupt|truncat|invalid|short read|unexpected|repair|unable to load",
+    r"crc|checksum|corrupt|truncat|invalid|short read|unexpected|repair|unable to load"
+    r"|internal error",
     re.IGNORECASE,
 )
 _WHEN = re.compile(

@@ -28,7 +28,7 @@ CLUSTERS = {
     "set/wait-here": ("valkey", "replicas"),
 }
 SAID = {
-    ("valkey", "bit-flip"): "Wrong RDB checksum",
+    ("valkey", "bit-flip"): "Wrong RDB checksum|Internal error in RDB",
     ("valkey", "truncate"): "short read|[Uu]nexpected end",
 }
 """What a log says every time. etcd and ZooKeeper take what is no record for the end of their log: a
