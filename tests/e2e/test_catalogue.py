@@ -37,6 +37,11 @@ FEW = (
     "lock/setnx-then-expire/kill-client",
     "long-fork/mget/kill",
     "long-fork/primary-and-replica/slow",
+    "queue/nats-at-least-once/partition-primary",
+    "queue/nats-dedupe-row/kill-client",
+    "queue/nats-effect-then-ack/kill-client",
+    "queue/rabbitmq-dedupe-row/kill-client",
+    "queue/rabbitmq-transient/kill",
     "queue/skip-locked/kill",
     "session/read-from-replica/lag",
     "session/row/kill-client",
@@ -58,12 +63,17 @@ def chosen():
     for name, cell in CELLS.items():
         strategy = strategies()[cell.case]
         clustered = ":" in "".join(strategy.needs)
-        plain = cell.fault == "none" or strategy.expect != "safe"
+        plain = strategy.expect != "safe" or cell.fault == "none" or not in_peace(cell)
         kind = strategy.workload, strategy.expect
         if (EVERY and (plain or clustered)) or (plain and not clustered and kind not in seen):
             names[name] = None
             seen.add(kind)
     return list(names)
+
+
+def in_peace(cell):
+    """Whether its strategy is also to be tried without any fault."""
+    return f"{cell.case}/none" in CELLS
 
 
 class Quiet:

@@ -1,20 +1,15 @@
 """NATS for real: the cluster's life, its links, and what its clients say about operations."""
 
-import json
 import threading
 import time
 
 import pytest
-from places import Place, lent, outcome, until
+from places import Place, outcome, until
 
 from dokkaebi import UsageError
 from dokkaebi.backends.nats_client import NatsError
 from dokkaebi.backends.nats_wire import NotSent
-from dokkaebi.compose import run
-from dokkaebi.harness.choosing import Wish
 from dokkaebi.harness.protocols import CLIENTS, Cluster, Kill, Logs, Pause
-from dokkaebi.harness.spec import SECOND
-from dokkaebi.results.live import Silent
 
 
 @pytest.fixture
@@ -285,44 +280,3 @@ def test_a_place_is_empty(nats_cluster):
     again = Place(nats_cluster, "gone")
     assert again.open().handle.streams() == []
     again.leave()
-
-
-# --- runs ----------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def judged(tmp_path, household, nats_cluster):
-    with lent(household, ("nats", "", nats_cluster)) as servers:
-
-        def call(target, **options):
-            wish = Wish(target=target, seed=1, **options)
-            finished = run(wish, servers=servers, out=tmp_path, view=Silent())
-            return json.loads(finished.result.to_json())
-
-        yield call
-
-
-@pytest.mark.parametrize(
-    ("name", "anomaly"),
-    [
-        ("nats-effect-then-ack", "duplicate-effect"),
-        ("nats-ack-then-effect", "lost-message"),
-        ("nats-memory-stream", "lost-message"),
-        ("nats-publish-unconfirmed", "lost-message"),
-    ],
-)
-def test_what_loses_or_repeats_is_caught(judged, name, anomaly):
-    result = judged(f"queue/{name}")
-    assert result["verdict"] == "violated", result["reason"]
-    assert anomaly in [each["type"] for each in result["anomalies"]]
-
-
-def test_an_effect_that_is_had_once_holds(judged):
-    result = judged("queue/nats-dedupe-row", time=8 * SECOND, faults=["kill-client"])
-    assert result["verdict"] == "holds", result["reason"]
-
-
-def test_a_replicated_stream_holds_under_faults(judged):
-    result = judged("queue/nats-at-least-once")
-    assert result["verdict"] == "holds", result["reason"]
-    assert all(fault["took_effect"] for fault in result["faults"])

@@ -1,19 +1,14 @@
 """RabbitMQ for real: its life, alone and as a cluster, its links, and what its clients say."""
 
-import json
 import threading
 import time
 
 import psutil
 import pytest
-from places import Place, lent, outcome, until
+from places import Place, outcome, until
 
 from dokkaebi import UsageError
-from dokkaebi.compose import run
-from dokkaebi.harness.choosing import Wish
 from dokkaebi.harness.protocols import CLIENTS, Cluster, Kill, Logs, Pause
-from dokkaebi.harness.spec import SECOND
-from dokkaebi.results.live import Silent
 
 pika = pytest.importorskip("pika")
 PERSISTENT = pika.BasicProperties(delivery_mode=2)
@@ -282,61 +277,3 @@ def test_workers_are_spread_and_counted(rabbitmq_cluster, shared):
     assert rabbitmq_cluster.sessions() == 3
     rabbitmq_cluster.terminate_sessions()
     assert until(lambda: rabbitmq_cluster.sessions() == 0, 3)
-
-
-# --- runs ----------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def servers(household, rabbitmq_server, rabbitmq_cluster):
-    ours = ("rabbitmq", "", rabbitmq_server), ("rabbitmq", "three", rabbitmq_cluster)
-    with lent(household, *ours) as shared:
-        yield shared
-
-
-@pytest.fixture
-def judged(tmp_path, servers):
-    def call(target, **options):
-        wish = Wish(target=target, seed=1, **options)
-        finished = run(wish, servers=servers, out=tmp_path, view=Silent())
-        return json.loads(finished.result.to_json())
-
-    return call
-
-
-@pytest.mark.parametrize(
-    ("name", "anomaly"),
-    [
-        ("rabbitmq-effect-then-ack", "duplicate-effect"),
-        ("rabbitmq-auto-ack", "lost-message"),
-        ("rabbitmq-transient", "lost-message"),
-        ("rabbitmq-unconfirmed", "lost-message"),
-    ],
-)
-def test_what_loses_or_repeats_is_caught(judged, name, anomaly):
-    result = judged(f"queue/{name}")
-    assert result["verdict"] == "violated", result["reason"]
-    assert anomaly in [each["type"] for each in result["anomalies"]]
-
-
-def test_an_effect_that_is_had_once_holds(judged):
-    result = judged("queue/rabbitmq-dedupe-row", time=8 * SECOND, faults=["kill-client"])
-    assert result["verdict"] == "holds", result["reason"]
-
-
-def test_a_quorum_queue_holds_when_it_is_cut(judged):
-    result = judged("queue/rabbitmq-quorum", faults=["partition-node"], time=20 * SECOND)
-    assert result["verdict"] == "holds", result["reason"]
-
-
-@pytest.mark.parametrize(
-    ("name", "anomaly"),
-    [
-        ("queue/rabbitmq-mirrored", "lost-message"),
-        ("lock/rabbitmq-one-message", "double-hold"),
-    ],
-)
-def test_a_cluster_that_heals_by_itself_forgets(judged, name, anomaly):
-    result = judged(name)
-    assert result["verdict"] == "violated", result["reason"]
-    assert anomaly in [each["type"] for each in result["anomalies"]]
