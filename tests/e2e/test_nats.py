@@ -91,8 +91,8 @@ def test_what_was_acknowledged_survives_the_leaders_death(nats_cluster, place):
 
 
 def test_all_are_killed_and_come_back(nats_cluster, place):
-    nats = stream(place.open())
-    nats.publish("job", "kept")
+    stream(place.open())
+    assert published(place, "kept")
     nats_cluster.kill()
     nats_cluster.restart()
     assert published(place, "later")
