@@ -50,12 +50,12 @@ class RateLimit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         yield Ask("allow", -1)
 
     def main(self, rng: random.Random, process: int) -> Script:
-        """Bursts for one user, and a rest of up to half a window."""
+        """Bursts for one user, and a rest of up to a tenth of a window."""
         while True:
             user = rng.randrange(self.users)
             for _ in range(rng.randint(1, 2 * self.limit)):
                 yield Ask("allow", user)
-            yield Rest(rng.uniform(0, self.window / 2))
+            yield Rest(rng.uniform(0, self.window / 10))
 
     def final(self, worker: int, workers: int) -> Script:
         """Nothing is asked in the end."""
