@@ -16,7 +16,7 @@ from .errors import UsageError
 from .faults import kinds_of, shortest
 from .loading import load_file, load_strategy, strategies_in
 from .plugins import find, registered, unknown_name
-from .spec import SECOND, Aim, Spec, parse_duration, redact
+from .spec import SECOND, Aim, Spec, parse_duration, redact, show_duration
 
 ALIASES = {"redis": "valkey", "postgresql": "postgres", "pg": "postgres"}
 
@@ -82,7 +82,7 @@ def choose(wish: Wish) -> tuple[Spec, Chosen]:
         if given == 0:
             raise UsageError(f"{option} must be longer than nothing")
     lasts = _lasts(wish, strategy, instance)
-    time = wish.time or max(USUAL_TIME, shortest(len(faults), lasts))
+    time = _time(wish, faults, lasts)
     spec = Spec(
         workload=workload.name,
         strategy=chosen.reference,
@@ -321,6 +321,21 @@ def _lasts(wish: Wish, strategy: type[Any], workload: Any) -> int:
     return round(getattr(strategy, "lasts", 2 * ttl if ttl else 1.0) * SECOND)
 
 
+def _time(wish: Wish, faults: Sequence[str], lasts: int) -> int:
+    """How long the main phase lasts, in ns: as asked, or as long as every fault needs for a turn."""
+    least = shortest(len(faults), lasts)
+    if wish.time is None:
+        return max(USUAL_TIME, least)
+    if wish.time < least:
+        raise UsageError(
+            f"--time {show_duration(wish.time)} is too short for {', '.join(faults)} of "
+            f"{show_duration(lasts)} each: the first comes at a quarter of the time, and every "
+            f"kind must have a turn; at least --time {least / SECOND:g}s is needed, "
+            "or --faults none"
+        )
+    return wish.time
+
+
 def _params(wish: Wish, chosen: Chosen) -> dict[str, Any]:
     """The workload's parameters: its defaults, the strategy's, then the command's."""
     strategy, workload = chosen.strategy, chosen.workload
@@ -344,6 +359,13 @@ def _params(wish: Wish, chosen: Chosen) -> dict[str, Any]:
 def read_params(given: Mapping[str, str]) -> dict[str, Any]:
     """Parameters as the command line gives them, with their values read."""
     return {name: _literal(text) for name, text in given.items()}
+
+
+def param_text(value: Any) -> str:
+    """A parameter's value as the command line gives it: `read_params` reads the same from it."""
+    if isinstance(value, str) and _literal(value) == value:
+        return value
+    return msgspec.json.encode(value).decode()
 
 
 def _literal(text: str) -> Any:

@@ -25,7 +25,7 @@ from .history import History, Op
 from .household import Household
 from .journal import PARENT, Segment, merge, read_segments
 from .orders import WorkerConfig
-from .protocols import Backend, ClientSpec, Workload
+from .protocols import Backend, ClientSpec, Cluster, Workload
 from .spec import Spec
 
 TICK_S = 0.25
@@ -341,11 +341,12 @@ class Engine:
 
     def _recover(self) -> None:
         """Wait until every backend answers again."""
-        deadline = time.monotonic() + RECOVERY_S
+        began = time.monotonic()
         for backend in self._backends.values():
+            patience = backend.ready_s if isinstance(backend, Cluster) else RECOVERY_S
             while not backend.answers():
-                if time.monotonic() > deadline:
-                    raise Broken(f"{backend.name} does not answer {RECOVERY_S:g} s after healing")
+                if time.monotonic() > began + patience:
+                    raise Broken(f"{backend.name} does not answer {patience:g} s after healing")
                 time.sleep(0.05)
 
     def _linger(self) -> None:

@@ -328,6 +328,8 @@ class Cluster(Protocol):
     """The nodes, in the order of their names."""
     shapes: tuple[Shape, ...]
     """The partitions that its links can express."""
+    ready_s: float
+    """How long it may take to be whole again."""
 
     def primary(self) -> Any:
         """The node that has the say at the moment."""

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ..harness.errors import UsageError
-from ..harness.faults import SHORTEST_GAP, shortest
-from ..harness.spec import SECOND, show_duration
+from ..harness.faults import SHORTEST_GAP
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -22,8 +20,8 @@ class Moment(msgspec.Struct, frozen=True):
 def plan(names: Sequence[str], *, time: int, lasts: int, every: int) -> list[Moment]:
     """Kinds in turn, one at a time, the first at a quarter of the time.
 
-    Where a kind's first turn would not end within `time`, the gaps shrink; where that is not
-    enough, `UsageError` names the shortest time that would do. All times are in ns.
+    Where a kind's first turn would not end within `time`, the gaps shrink; `choose` refuses a time
+    in which that is not enough. All times are in ns.
     """
     if not names:
         return []
@@ -33,20 +31,9 @@ def plan(names: Sequence[str], *, time: int, lasts: int, every: int) -> list[Mom
     room = time - first - len(names) * lasts
     if room < gaps * gap:
         gap = room // gaps if gaps else 0
-    if room < 0 or (gaps and gap < SHORTEST_GAP):
-        raise UsageError(_too_short(names, lasts, time))
     moments: list[Moment] = []
     at = first
     while at + lasts <= time:
         moments.append(Moment(at, names[len(moments) % len(names)], lasts))
         at += lasts + gap if len(moments) < len(names) else lasts + max(gap, SHORTEST_GAP)
     return moments
-
-
-def _too_short(names: Sequence[str], lasts: int, time: int) -> str:
-    return (
-        f"--time {show_duration(time)} is too short for {', '.join(names)} of "
-        f"{show_duration(lasts)} each: the first comes at a quarter of the time, "
-        "and every kind must have a turn; at least "
-        f"--time {shortest(len(names), lasts) / SECOND:g}s is needed, or --faults none"
-    )

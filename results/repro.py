@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ..harness.choosing import Wish, choose
+from ..harness.choosing import Wish, choose, param_text
 from ..harness.errors import DokkaebiError
 from ..harness.plugins import find
 from ..harness.spec import SECOND, Spec, redact, show_duration
@@ -35,7 +35,7 @@ def command_line(spec: Spec, *, out: Path | None = None) -> str:
     line = ["dokkaebi", "run", *_subject(spec), *_where(spec, usual)]
     line += [*_faults(spec, usual), *_load(spec)]
     for name, value in _unusual(spec, usual):
-        line += ["--param", f"{name}={_plain(value)}"]
+        line += ["--param", f"{name}={param_text(value)}"]
     if spec.require_progress:
         line.append("--require-progress")
     if out is not None:
@@ -76,7 +76,7 @@ def _usual(spec: Spec) -> Spec | None:
     if head != spec.workload:
         return None
     try:
-        usual, _ = choose(Wish(target=head, strategy=name, on=spec.backend, time=spec.time))
+        usual, _ = choose(Wish(target=head, strategy=name, on=spec.backend))
     except DokkaebiError:
         return None
     return usual if usual.strategy == spec.strategy else None
@@ -156,7 +156,3 @@ def _option(name: str, value: object, default: object = None) -> Sequence[str]:
 
 def _default(field: str) -> Any:
     return next(f.default for f in msgspec.structs.fields(Spec) if f.name == field)
-
-
-def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -16,7 +16,7 @@ import msgspec
 
 from ..checkers.anomalies import define
 from ..checkers.levels import named
-from ..harness.choosing import Wish, choose
+from ..harness.choosing import Wish, choose, param_text
 from ..harness.errors import UsageError
 from ..harness.spec import parse_duration
 
@@ -194,7 +194,7 @@ def cells_of(case: Case, header: Settings = NOTHING, *, folder: Path = HERE) -> 
         if not reason.strip():
             raise UsageError(f"known anomaly {anomaly}: a reason is required")
     wish = _wish(case, header, folder)
-    _, chosen = choose(wish)
+    _, chosen = choose(msgspec.structs.replace(wish, faults=["none"]))
     faults = case.faults
     if faults is None:
         faults = tuple(getattr(chosen.strategy, "faults", ())) or ("none",)
@@ -234,7 +234,7 @@ def _wish(case: Case, header: Settings, folder: Path) -> Wish:
         "rate": case.rate,
         "keys": case.keys,
         "require_progress": case.require_progress,
-        "params": {name: _text(value) for name, value in case.params.items()},
+        "params": {name: param_text(value) for name, value in case.params.items()},
     }
     for name in ("workers", "processes", "provider", "dsn"):
         value = _either(getattr(case, name), getattr(header, name))
@@ -264,10 +264,6 @@ def _placed(strategy: str | None, folder: Path) -> str | None:
     if not file.endswith(".py"):
         return strategy
     return f"{folder / file}{colon}{name}"
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def _seeds(given: tuple[int, ...] | int | None) -> tuple[int, ...]:

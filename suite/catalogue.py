@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ..harness.choosing import Wish, choose
+from ..harness.faults import shortest
 from ..harness.plugins import strategies
+from ..harness.spec import parse_duration
 from .cases import Case, Cell, Suite, cells_of
 
 BRIEF = "3s"
-"""How long a safe strategy on single servers runs in a cell; all others take as long as usual."""
+"""How long a safe strategy runs in a cell where that is enough; all others take as long as usual."""
 
 BUDGET = "3m"
 """How long a violation is looked for: the slowest clusters take a minute for a run."""
-
-LEASED = ("lock",)
-"""Workloads whose faults last longer than a lease, and which take their time."""
 
 
 def catalogue() -> Suite:
@@ -33,7 +33,7 @@ def case_of(name: str, strategy: type[Any]) -> Case:
     if strategy.expect == "safe":
         known = getattr(strategy, "known", None) or {}
         return Case(
-            name=name, strategy=name, must_hold=True, known=dict(known), time=_time(strategy)
+            name=name, strategy=name, must_hold=True, known=dict(known), time=_time(name, strategy)
         )
     return Case(
         name=name,
@@ -44,6 +44,11 @@ def case_of(name: str, strategy: type[Any]) -> Case:
     )
 
 
-def _time(strategy: type[Any]) -> str | None:
-    clustered = ":" in "".join(strategy.needs)
-    return None if clustered or strategy.workload in LEASED else BRIEF
+def _time(name: str, strategy: type[Any]) -> str | None:
+    """What is enough: BRIEF, but not for clusters, for locks, or where a fault lasts longer."""
+    if strategy.workload == "lock" or ":" in "".join(strategy.needs):
+        return None
+    faults = getattr(strategy, "faults", ())
+    specs = [choose(Wish(strategy=name, faults=[fault]))[0] for fault in faults]
+    most = max((shortest(len(spec.faults), spec.lasts) for spec in specs), default=0)
+    return BRIEF if most <= parse_duration(BRIEF) else None

@@ -1,7 +1,8 @@
 """Tasks on a Dask cluster: `--cluster tcp://HOST:PORT`.
 
 Workers need Dokkaebi, the servers, and strategies' files under the same paths. A task whose worker
-is lost is carried out again by another one; what a run wrote comes home with its outcome.
+is lost is carried out again by another one, as often as the scheduler allows
+(`distributed.scheduler.allowed-failures`); what a run wrote comes home with its outcome.
 """
 
 from __future__ import annotations
@@ -17,8 +18,6 @@ from .executor import Child
 from .tasks import Outcome, Task, encode
 
 MISSING = "--cluster needs Dask's distributed: pip install 'dokkaebi[dask]'"
-ATTEMPTS = 3
-"""How often a task is begun again because its worker was lost."""
 
 
 class Cluster:
@@ -42,7 +41,7 @@ class Cluster:
     def submit(self, task: Task) -> Future[Outcome]:
         """Hand it to a worker that is free."""
         answered: Future[Outcome] = Future()
-        theirs = self._client.submit(carried_out, encode(task), pure=False, retries=ATTEMPTS)
+        theirs = self._client.submit(carried_out, encode(task), pure=False)
         theirs.add_done_callback(lambda done: _answer(answered, done, task))
         return answered
 

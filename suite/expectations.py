@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -18,6 +18,30 @@ Status = Literal[
 
 DEADLOCK = "deadlock"
 """One that the server resolved is no anomaly, but it is what a strategy that provokes it shows."""
+
+SIGNS: Final[dict[Status, str]] = {
+    "held": "✔",
+    "known": "✔",
+    "caught": "✔",
+    "violated": "✖",
+    "missed": "✖",
+    "broke": "!",
+    "unknown": "?",
+    "skipped": "–",
+    "interrupted": "–",
+}
+SAID: Final[dict[Status, str]] = {
+    "held": "held",
+    "known": "held but for what is known",
+    "caught": "caught",
+    "violated": "violated, and must hold",
+    "missed": "not found, and must be",
+    "broke": "broke",
+    "unknown": "unknown",
+    "skipped": "skipped",
+    "interrupted": "interrupted",
+}
+"""What a status is called, in the table, in JUnit and on the page."""
 
 MET: frozenset[Status] = frozenset({"held", "known", "caught"})
 

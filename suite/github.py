@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..results.words import clean
-from .expectations import Judged
+from .expectations import SAID, SIGNS, Judged
 from .runner import Finished
-from .table import SAID, SIGNS, summed
+from .table import summed
 
 MOST = 9
 """Annotations; GitHub shows ten of a step and drops the others without a word."""

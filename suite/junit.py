@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from .expectations import Judged, Status
+from .expectations import SAID, Judged, Status
 from .runner import Finished
-from .table import SAID
 
 _ELEMENT: dict[Status, str] = {
     "violated": "failure",

@@ -11,10 +11,10 @@ from markupsafe import Markup
 
 from ..results.shell import environment, hashed, stylesheet
 from ..results.words import clean
-from .expectations import MET, Judged, exit_code
+from .expectations import MET, SAID, SIGNS, Judged, exit_code
 from .past import Past
 from .runner import Finished
-from .table import SAID, SIGNS, summed
+from .table import summed
 
 FILE: Final = "index.html"
 _REASON: Final = 1_000

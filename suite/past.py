@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from .expectations import Judged, Status
+from .expectations import SIGNS, Judged, Status
 
 FILE = "cells.jsonl"
 SHOWN = 8
@@ -46,8 +46,6 @@ class Past:
 
     def signs(self, cell: str) -> str:
         """A cell's last runs as signs, the oldest first; nothing where all were met."""
-        from .table import SIGNS
-
         trail = "".join(SIGNS[each.status] for each in self.of(cell)[-SHOWN:])
         return "" if set(trail) <= {"✔"} else trail
 

@@ -52,7 +52,7 @@ def run_suite(
         pass
     finally:
         executor.close()
-    cells = tuple(crew.judged.get(i) or crew.judge(i) for i in range(len(suite.cells)))
+    cells = tuple(crew.judged.get(i) or crew.cut_short(i) for i in range(len(suite.cells)))
     return Finished(suite=suite, cells=cells, seconds=time.monotonic() - began)
 
 
@@ -84,8 +84,14 @@ class _Crew:
                 if not self._begin(place):
                     self._next()
 
-    def judge(self, place: int) -> Judged:
-        """A cell with what is known of it now."""
+    def cut_short(self, place: int) -> Judged:
+        """A cell that did not come to its end: what is violated by then stays violated."""
+        judged = self._judge(place)
+        if judged.status == "violated":
+            return judged
+        return msgspec.structs.replace(judged, status="interrupted", reason="interrupted")
+
+    def _judge(self, place: int) -> Judged:
         return judge_cell(self._cells[place], self._outcomes[place], strict_known=self._strict)
 
     def _next(self) -> None:
@@ -99,7 +105,7 @@ class _Crew:
         cell = self._cells[place]
         seed = next_seed(cell, self._outcomes[place])
         if seed is None:
-            self.judged[place] = self.judge(place)
+            self.judged[place] = self._judge(place)
             self._watcher.done(self.judged[place])
             return False
         wish = msgspec.structs.replace(cell.wish, seed=seed)

@@ -15,21 +15,10 @@ from rich.text import Text
 from ..results.live import redraws
 from ..results.words import clean
 from .cases import Cell
-from .expectations import Judged, Status
+from .expectations import SAID, SIGNS, Judged, Status
 from .past import Past
 from .runner import Finished
 
-SIGNS: Final[dict[Status, str]] = {
-    "held": "✔",
-    "known": "✔",
-    "caught": "✔",
-    "violated": "✖",
-    "missed": "✖",
-    "broke": "!",
-    "unknown": "?",
-    "skipped": "–",
-    "interrupted": "–",
-}
 STYLES: Final[dict[Status, str]] = {
     "held": "green",
     "known": "green",
@@ -41,19 +30,6 @@ STYLES: Final[dict[Status, str]] = {
     "skipped": "dim",
     "interrupted": "dim",
 }
-SAID: Final[dict[Status, str]] = {
-    "held": "held",
-    "known": "held but for what is known",
-    "caught": "caught",
-    "violated": "violated, and must hold",
-    "missed": "not found, and must be",
-    "broke": "broke",
-    "unknown": "unknown",
-    "skipped": "skipped",
-    "interrupted": "interrupted",
-}
-"""What a status is called, in the table, in JUnit and on the page."""
-
 _REASON: Final = 400
 
 

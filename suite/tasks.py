@@ -47,7 +47,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a task. `reason` says why there is no verdict; `command` runs it again."""
+    """What came of a task. `said` is its verdict or why there is none, `reason` tells it."""
 
     seed: int
     said: Said

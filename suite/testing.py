@@ -15,7 +15,7 @@ from rich.console import Console
 from ..checkers.anomalies import define
 from ..compose import Run, Servers
 from ..compose import run as compose_run
-from ..harness.choosing import Wish
+from ..harness.choosing import Wish, param_text
 from ..harness.errors import Unavailable, UsageError
 from ..harness.heal import heal
 from ..harness.history import History
@@ -113,7 +113,7 @@ class Harness:
             if name in _TIMES:
                 given[_TIMES[name]] = _nanoseconds(name, value)
             elif name == "params":
-                given[name] = {key: _text(each) for key, each in value.items()}
+                given[name] = {key: param_text(each) for key, each in value.items()}
             elif name == "faults" and isinstance(value, str):
                 raise UsageError(f'faults is a list, like ["{value}"]')
             else:
@@ -237,7 +237,3 @@ def _nanoseconds(name: str, value: Any) -> int:
     if not isinstance(value, str):
         raise UsageError(f'{name} reads like "5s", not {value!r}')
     return parse_duration(value)
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()

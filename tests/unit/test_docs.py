@@ -25,6 +25,21 @@ def test_every_strategy_that_the_readme_names_exists():
         assert f"{workload}/{name}" in strategies()
 
 
+def test_the_suite_of_the_readme_is_one(tmp_path):
+    from dokkaebi.suite.cases import load_suite
+
+    (written,) = re.findall(r"```toml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    file = tmp_path / "dokkaebi-suite.toml"
+    file.write_text(written)
+    lock = 'workload = "lock"\n    needs = ("valkey",)\n'
+    methods = "".join(
+        f"    def {name}(self, *given): ...\n" for name in ("open", "acquire", "release")
+    )
+    (tmp_path / "mylock.py").write_text(f"class MyLock:\n    {lock}{methods}")
+    cells = [cell.name for cell in load_suite(file).cells]
+    assert cells == ["orders/none", "orders/kill", "orders/pause", "teeth: naive lock/pause-client"]
+
+
 def test_links_in_the_pages_lead_somewhere():
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):

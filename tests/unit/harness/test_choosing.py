@@ -4,7 +4,7 @@ import pytest
 
 from dokkaebi import UsageError
 from dokkaebi.compose import by_its_own_name
-from dokkaebi.harness.choosing import Wish, choose
+from dokkaebi.harness.choosing import Wish, choose, param_text, read_params
 from dokkaebi.harness.spec import SECOND
 
 LOCK = """
@@ -142,3 +142,9 @@ def test_without_a_time_every_fault_has_its_turn():
     assert (long.lasts, long.time) == (6 * SECOND, 10 * SECOND)
     many = spec(target="set/insert", faults=["kill", "pause", "partition"], lasts=4 * SECOND)
     assert many.time == round(16.6 * SECOND)
+
+
+@pytest.mark.parametrize("value", [3, 0.25, "1s", "3", "true", "plain", "", [1, "a"], None, True])
+def test_a_parameter_written_down_reads_the_same(value):
+    assert read_params({"p": param_text(value)}) == {"p": value}
+    assert param_text("plain") == "plain"

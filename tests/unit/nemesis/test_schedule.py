@@ -2,9 +2,11 @@
 
 import itertools
 
+import msgspec
 import pytest
 
 from dokkaebi import UsageError
+from dokkaebi.harness.choosing import Wish, choose
 from dokkaebi.harness.faults import SHORTEST_GAP
 from dokkaebi.harness.spec import SECOND
 from dokkaebi.nemesis.schedule import plan
@@ -31,11 +33,15 @@ def test_gaps_shrink_so_that_every_kind_has_its_turn():
 
 @pytest.mark.parametrize(("kinds", "shortest"), [(1, "1.4s"), (3, "4.6s")])
 def test_where_that_is_not_enough_the_shortest_time_is_named_and_works(kinds, shortest):
-    names = [f"fault-{i}" for i in range(kinds)]
+    names = ["kill", "pause", "kill-client"][:kinds]
+    wish = Wish(target="counter", on="postgres", faults=names, lasts=SECOND)
     with pytest.raises(UsageError, match=f"--time {shortest}"):
-        plan(names, time=SECOND, lasts=SECOND, every=2 * SECOND)
+        choose(msgspec.structs.replace(wish, time=SECOND))
     enough = round(float(shortest[:-1]) * SECOND)
-    assert len(plan(names, time=enough, lasts=SECOND, every=2 * SECOND)) == kinds
+    spec, _ = choose(msgspec.structs.replace(wish, time=enough))
+    moments = plan(names, time=spec.time, lasts=SECOND, every=2 * SECOND)
+    assert [moment.name for moment in moments] == names
+    assert moments[-1].at + SECOND <= enough
 
 
 def test_no_faults_no_plan():

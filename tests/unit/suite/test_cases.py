@@ -148,3 +148,20 @@ def test_what_a_strategy_declares_is_what_must_come_of_it():
     assert case_of("lock/live", Live).require_progress
     assert case_of("lock/live", Live).must_catch == ("deadlock",)
     assert case_of("counter/safe", Safe).must_hold is True
+
+
+def test_a_safe_strategy_is_brief_only_where_every_fault_has_a_turn():
+    time = {cell.name: cell.wish.time for cell in catalogue().cells}
+    assert time["counter/for-update/kill"] == 3 * SECOND
+    assert time["queue/nats-at-least-once/partition-primary"] is None
+    assert time["set/etcd-guarded/pause-client"] is None
+
+
+def test_a_time_in_which_a_fault_has_no_turn_is_refused_at_once(tmp_path):
+    path = tmp_path / "s.toml"
+    path.write_text(
+        '[[case]]\nname = "c"\nstrategy = "counter/for-update"\n'
+        'time = "1s"\nfaults = ["kill"]\nmust-hold = true\n'
+    )
+    with pytest.raises(UsageError, match=r"case 'c': --time 1s is too short for kill"):
+        load_suite(path)
