@@ -8,78 +8,44 @@ door tells one from the other.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ..harness.errors import Broken, UsageError
-from ..harness.household import Household
-from ..harness.protocols import CLIENTS, ClientSpec, Harm
-from .cluster import READY_S, Cluster
+from ..harness.errors import Broken
+from ..harness.protocols import Harm
+from .cluster import READY_S
 from .etcd_server import MISSING, EtcdServer, found, member_id
-from .local import Found, of_version, wait_until
+from .local import wait_until
 from .network import LOOPBACK
+from .quorum import Quorum
 from .relay import ANYONE
 
-FACTORY = "dokkaebi.backends.etcd_client:open_client"
-SIZE = 3
 TOKEN = "dokkaebi"
-LAST_CLIENT_S = 5.0
 
 
-class Etcd(Cluster):
+class Etcd(Quorum):
     """Three etcd servers of ours, emptied between runs."""
 
     name = "etcd"
-    clusters: ClassVar[Mapping[str, str]] = {}
+    factory = "dokkaebi.backends.etcd_client:open_client"
+    found = staticmethod(found)
+    lacking = MISSING
     providers: ClassVar[tuple[str, ...]] = ("local", "netns", "docker")
     counted: ClassVar[bool] = True
     # Two followers say nothing to one another: what only cuts them apart would strike nothing.
     shapes = ("primary", "replica", "node", "one-way", "clients")
 
-    def __init__(
-        self,
-        household: Household,
-        version: str | None = None,
-        topology: str | None = None,
-        provider: str = "local",
-    ) -> None:
-        super().__init__(household, size=SIZE, provider=provider)
-        if topology not in (None, "three"):
-            raise UsageError(f"etcd has no topology {topology!r}; it has three")
-        self._found = of_version(found(), self.name, version, MISSING)
-        self.version = self._found.version
-        self._running = False
-
-    @classmethod
-    def available(cls) -> list[Found]:
-        """The etcd on this machine."""
-        return found()
-
-    @classmethod
-    def missing(cls) -> str:
-        """How to get one."""
-        return MISSING
-
-    # --- its life --------------------------------------------------------------------------------
+    def make_node(self, number: int) -> EtcdServer:
+        """The member of this number."""
+        name = f"n{number}"
+        return EtcdServer(self.household, self.binary, name=name, site=self.links.site(name))
 
     def start(self) -> None:
-        """Start all members and wait until they have a leader."""
-        self.links.start()
-        for number in range(1, self.size + 1):
-            name = f"n{number}"
-            node = EtcdServer(self.household, self._found, name=name, site=self.links.site(name))
-            node.make()
-            self.links.node(node.name, node.port)
-            self.nodes.append(node)
-        self._connect()
-        with ThreadPoolExecutor(self.size) as pool:
-            list(pool.map(lambda node: node.launch(), self.nodes))
-        self.leader = self.nodes[0]
-        self.await_ready()
+        """Start all members, and see that they are who the doors take them for."""
+        super().start()
         self._recognise()
 
-    def _connect(self) -> None:
+    def connect(self) -> None:
         """Tell the members where they reach one another."""
         if self.links.each_pair:
             hosts = {node.name: self.address(ANYONE, node.name)[0] for node in self.nodes}
@@ -137,10 +103,6 @@ class Etcd(Cluster):
             and len({each.get("raftAppliedIndex") for each in told}) == 1
         )
 
-    def answers(self) -> bool:
-        """Whether the cluster is whole."""
-        return self.ready()
-
     # --- damaged nodes ---------------------------------------------------------------------------
 
     def cannot_spoil(self) -> str | None:
@@ -180,35 +142,12 @@ class Etcd(Cluster):
 
     # --- a run's place ---------------------------------------------------------------------------
 
-    def prepare(self, run_id: str, *, isolation: str | None) -> ClientSpec:
-        """Empty the store for this run and say how to reach it."""
-        if isolation is not None:
-            raise UsageError(f"{self.name} has no isolation levels; {isolation!r} was asked for")
-        self._empty()
-        self._running = True
+    def way(self, ports: Sequence[int]) -> tuple[str, dict[str, Any]]:
+        """The first address, and all ports."""
+        return f"http://127.0.0.1:{ports[0]}", {"ports": list(ports)}
 
-        def reached(name: str, role: str, port: int) -> tuple[str, dict[str, Any]]:
-            return f"http://127.0.0.1:{port}", {"ports": [port], "node": f"{self.name} {name}"}
-
-        ports = [self.door(CLIENTS, node.name) for node in self.nodes]
-        return ClientSpec(
-            backend=self.name,
-            factory=FACTORY,
-            arguments={"ports": ports, "node": self.name},
-            dsn=f"http://127.0.0.1:{ports[0]}",
-            nodes=self.node_specs(reached),
-        )
-
-    def finish(self) -> None:
-        """Empty the store again, once this run's last client is gone."""
-        if not self._running:
-            return
-        if not wait_until(lambda: self.sessions() == 0, LAST_CLIENT_S):
-            self.terminate_sessions()
-        self._running = False
-        self._empty()
-
-    def _empty(self) -> None:
+    def empty(self) -> None:
+        """Remove all keys and leases."""
         leader = self.primary()
         everything = "AA=="  # from the least key, to no end
         leader.ask("kv/deleterange", key=everything, range_end=everything)
@@ -217,14 +156,6 @@ class Etcd(Cluster):
                 leader.ask("lease/revoke", ID=lease["ID"])
             except Broken:
                 continue  # it has run out meanwhile
-
-    def sessions(self) -> int:
-        """How many connections clients have open: etcd knows no sessions."""
-        return self.links.callers(CLIENTS)
-
-    def terminate_sessions(self) -> None:
-        """End them."""
-        self.links.callers(CLIENTS, end=True)
 
     def settings(self) -> dict[str, str]:
         """What decides about elections and durability."""

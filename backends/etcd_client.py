@@ -10,16 +10,13 @@ import base64
 import http.client
 import json
 import socket
-import threading
 from collections.abc import Iterable, Mapping, Sequence
-from time import monotonic_ns
 from typing import Any, Literal
 
 import msgspec
 
-from ..harness.errors import Broken
 from ..harness.protocols import ClientOptions
-from ..harness.trace import Tracer
+from .worker import Ledger, NotSent, Refused, Worker, in_turn, plainly
 
 DEFINITE: Mapping[int, str] = {
     3: "the request was refused as it stands",
@@ -45,16 +42,8 @@ _FIELDS = {"create": "create_revision", "mod": "mod_revision", "version": "versi
 _READS = frozenset({"kv/range", "lease/timetolive", "maintenance/status"})
 
 
-class EtcdError(Exception):
+class EtcdError(Refused):
     """What etcd answered instead; `code` is gRPC's."""
-
-    def __init__(self, code: int, message: str) -> None:
-        self.code = code
-        super().__init__(message)
-
-
-class NotSent(OSError):
-    """There is no connection: nothing was sent."""
 
 
 class KeyValue(msgspec.Struct, frozen=True):
@@ -74,15 +63,6 @@ class Txn(msgspec.Struct, frozen=True):
     succeeded: bool
     answers: Sequence[Any]
     revision: int
-
-
-class Ledger:
-    """What this operation may have written."""
-
-    def __init__(self, tracer: Tracer, node: str) -> None:
-        self.tracer = tracer
-        self.node = node
-        self.wrote = False
 
 
 class EtcdClient:
@@ -155,35 +135,15 @@ class EtcdClient:
     # --- the wire --------------------------------------------------------------------------------
 
     def _call(self, path: str, request: dict[str, Any]) -> Any:
-        started = monotonic_ns()
-        said: str | None = "no answer"
-        told: Any = None
-        # Until the answer says otherwise.
-        before, self._ledger.wrote = self._ledger.wrote, self._ledger.wrote or path not in _READS
-        try:
-            told = self._exchange(path, request)
-            if "error" in told:
-                raise EtcdError(int(told.get("code", 2)), str(told["error"]))
-            said = None
-            self._ledger.wrote = before or _wrote(path, request, told)
-            return told
-        except EtcdError as error:
-            said, told = f"{error.code}: {error}", None
-            if error.code in DEFINITE:
-                self._ledger.wrote = before
-            raise
-        except NotSent as error:
-            said = str(error)
-            self._ledger.wrote = before
-            raise
-        except BaseException as error:
-            said = f"{type(error).__name__}: {error}"
-            raise
-        finally:
-            ledger = self._ledger
-            ledger.tracer.record(
-                ledger.node, path, _shown(request), started, monotonic_ns(), _shown(told), said
-            )
+        return self._ledger.told(
+            path,
+            request,
+            lambda: self._exchange(path, request),
+            writes=path not in _READS,
+            definite=is_definite,
+            wrote=lambda told: _wrote(path, request, told),
+            shown=_shown,
+        )
 
     def _exchange(self, path: str, request: dict[str, Any]) -> Any:
         if self.lost:
@@ -199,17 +159,16 @@ class EtcdClient:
             raise
         # http.client lets go of a connection that the server wants to end.
         self.lost = self._line.sock is None
+        if "error" in told:
+            raise EtcdError(int(told.get("code", 2)), str(told["error"]))
         return told
 
 
 def open_client(arguments: Mapping[str, Any], options: ClientOptions) -> EtcdWorker:
     """Connect to the first member, beginning with another for each worker, that has a leader."""
-    if options.asynchronous:
-        raise Broken("there is no asynchronous client of etcd: declare the methods plainly")
-    ports: Sequence[int] = arguments["ports"]
-    turn = options.tracer.process % len(ports)
+    plainly(options, "etcd")
     error: Exception = NotSent("there are no members")
-    for port in [*ports[turn:], *ports[:turn]]:
+    for port in in_turn(arguments, options):
         line = http.client.HTTPConnection("127.0.0.1", port, timeout=OPEN_S)
         try:
             line.connect()
@@ -229,56 +188,30 @@ def open_client(arguments: Mapping[str, Any], options: ClientOptions) -> EtcdWor
     raise error
 
 
-class EtcdWorker:
+class EtcdWorker(Worker):
     """What the harness has of an `EtcdClient`."""
 
+    server = "etcd"
     recorded_in = frozenset({__name__})
 
     def __init__(
         self, handle: EtcdClient, line: http.client.HTTPConnection, ledger: Ledger
     ) -> None:
-        self.handle = handle
+        super().__init__(handle, ledger, line.sock.getsockname()[1])
         self._line = line
-        self._ledger = ledger
         self._socket = line.sock
-        self.conn: str | int | None = self._socket.getsockname()[1]
-        self._guard = threading.Lock()
-
-    def begin(self) -> None:
-        """A new operation starts."""
-        self._ledger.wrote = False
 
     def definite(self, error: BaseException) -> bool:
         """Whether this error is in etcd's table of definite errors."""
-        return isinstance(error, NotSent) or (
-            isinstance(error, EtcdError) and error.code in DEFINITE
-        )
+        return is_definite(error)
 
-    def may_have_written(self) -> bool:
-        """Whether this operation has written, or sent a write of which nothing was heard."""
-        return self._ledger.wrote
+    def lost(self) -> bool:
+        """Whether its connection ended."""
+        return bool(self.handle.lost)
 
-    def suspicions(self) -> Sequence[str]:
-        """Nothing that etcd answers to a success is suspicious."""
-        return ()
-
-    def left_open(self) -> bool:
-        """There are no transactions that could stay open."""
-        return False
-
-    def settle(self) -> bool:
-        """There is nothing to roll back; a connection that was lost cannot be used again."""
-        if self.handle.lost:
-            raise Broken("the connection to etcd was lost")
-        return False
-
-    def shutdown(self) -> None:
-        """Shut the socket down: whoever waits for an answer raises at once."""
-        with self._guard:
-            try:
-                self._socket.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass  # it is shut already
+    def line(self) -> socket.socket:
+        """Its connection."""
+        return self._socket
 
     def close(self) -> None:
         """Close the connection."""
@@ -286,6 +219,11 @@ class EtcdWorker:
             self.handle.lost = True
             self._line.close()
             self._socket.close()
+
+
+def is_definite(error: BaseException) -> bool:
+    """Whether this is raised only where nothing was done."""
+    return isinstance(error, NotSent) or (isinstance(error, EtcdError) and error.code in DEFINITE)
 
 
 # --- how the gateway writes things ---------------------------------------------------------------

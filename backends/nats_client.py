@@ -10,18 +10,15 @@ from __future__ import annotations
 import json
 import secrets
 import socket
-import threading
 import time
 from collections.abc import Mapping, Sequence
-from time import monotonic_ns
 from typing import Any
 
 import msgspec
 
-from ..harness.errors import Broken
 from ..harness.protocols import ClientOptions
-from ..harness.trace import Tracer
-from .nats_wire import Delivery, NotSent, Wire, packed
+from .nats_wire import Delivery, Wire, packed
+from .worker import Ledger, NotSent, Refused, Worker, in_turn, plainly
 
 DEFINITE: Mapping[int, str] = {
     10013: "there is a consumer of that name, with another configuration",
@@ -49,12 +46,8 @@ _REFUSED = (404, 408)
 """The statuses by which a consumer says that it has no message."""
 
 
-class NatsError(Exception):
+class NatsError(Refused):
     """What JetStream answered instead; `code` is its own error code, or a status."""
-
-    def __init__(self, code: int, message: str) -> None:
-        self.code = code
-        super().__init__(message)
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -77,15 +70,6 @@ class Message(msgspec.Struct, frozen=True):
     delivered: int
     """How often it was delivered, this time included."""
     reply: str
-
-
-class Ledger:
-    """What this operation may have written."""
-
-    def __init__(self, tracer: Tracer, node: str) -> None:
-        self.tracer = tracer
-        self.node = node
-        self.wrote = False
 
 
 class Nats:
@@ -194,31 +178,14 @@ class Nats:
         return self._told(subject, data, lambda: read(self._answer(subject, data, headers)))
 
     def _told(self, subject: str, data: bytes, exchange: Any) -> Any:
-        ledger, started = self._ledger, monotonic_ns()
-        said: str | None = "no answer"
-        told: Any = None
-        # Until the answer says otherwise.
-        before, ledger.wrote = ledger.wrote, ledger.wrote or not subject.startswith(_READS)
-        try:
-            told = exchange()
-            said = None
-            return told
-        except NatsError as error:
-            said = f"{error.code}: {error}"
-            if is_definite(error):
-                ledger.wrote = before
-            raise
-        except NotSent as error:
-            said = str(error)
-            ledger.wrote = before
-            raise
-        except BaseException as error:
-            said = f"{type(error).__name__}: {error}"
-            raise
-        finally:
-            ledger.tracer.record(
-                ledger.node, subject, _shown(data), started, monotonic_ns(), _shown(told), said
-            )
+        return self._ledger.told(
+            subject,
+            data,
+            exchange,
+            writes=not subject.startswith(_READS),
+            definite=is_definite,
+            shown=_shown,
+        )
 
     def _answer(self, subject: str, data: bytes, headers: Mapping[str, str]) -> Delivery:
         self._asked += 1
@@ -239,12 +206,9 @@ class Nats:
 
 def open_client(arguments: Mapping[str, Any], options: ClientOptions) -> NatsWorker:
     """Connect to the first server, beginning with another for each worker, that greets."""
-    if options.asynchronous:
-        raise Broken("there is no asynchronous client of NATS here: declare the methods plainly")
-    ports: Sequence[int] = arguments["ports"]
-    turn = options.tracer.process % len(ports)
+    plainly(options, "NATS")
     error: Exception = NotSent("there are no servers")
-    for port in [*ports[turn:], *ports[:turn]]:
+    for port in in_turn(arguments, options):
         try:
             return connect(port, options, node=str(arguments["node"]))
         except OSError as why:
@@ -281,51 +245,27 @@ def connect(port: int, options: ClientOptions, *, node: str) -> NatsWorker:
     return NatsWorker(handle, wire, ledger, json.loads(greeting[5:]).get("client_id"))
 
 
-class NatsWorker:
+class NatsWorker(Worker):
     """What the harness has of a `Nats`."""
 
+    server = "NATS"
     recorded_in = frozenset({__name__})
 
     def __init__(self, handle: Nats, wire: Wire, ledger: Ledger, conn: int | None) -> None:
-        self.handle = handle
-        self.conn: str | int | None = conn
+        super().__init__(handle, ledger, conn)
         self._wire = wire
-        self._ledger = ledger
-        self._guard = threading.Lock()
-
-    def begin(self) -> None:
-        """A new operation starts."""
-        self._ledger.wrote = False
 
     def definite(self, error: BaseException) -> bool:
         """Whether this error is in the table of definite errors."""
-        return isinstance(error, NotSent) or is_definite(error)
+        return is_definite(error)
 
-    def may_have_written(self) -> bool:
-        """Whether this operation has written, or sent a write of which nothing was heard."""
-        return self._ledger.wrote
+    def lost(self) -> bool:
+        """Whether its connection ended."""
+        return self._wire.lost
 
-    def suspicions(self) -> Sequence[str]:
-        """Nothing that NATS answers to a success is suspicious."""
-        return ()
-
-    def left_open(self) -> bool:
-        """There are no transactions that could stay open."""
-        return False
-
-    def settle(self) -> bool:
-        """There is nothing to roll back; a connection that was lost cannot be used again."""
-        if self._wire.lost:
-            raise Broken("the connection to NATS was lost")
-        return False
-
-    def shutdown(self) -> None:
-        """Shut the socket down: whoever waits for an answer raises at once."""
-        with self._guard:
-            try:
-                self._wire.socket.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass  # it is shut already
+    def line(self) -> socket.socket:
+        """Its connection."""
+        return self._wire.socket
 
     def close(self) -> None:
         """Close the connection."""
@@ -335,8 +275,10 @@ class NatsWorker:
 
 
 def is_definite(error: BaseException) -> bool:
-    """Whether JetStream answers this only when it did nothing."""
-    return isinstance(error, NatsError) and (error.code == NOBODY or error.code in DEFINITE)
+    """Whether this is raised only where nothing was done."""
+    if isinstance(error, NatsError):
+        return error.code == NOBODY or error.code in DEFINITE
+    return isinstance(error, NotSent)
 
 
 # --- how JetStream writes things -----------------------------------------------------------------

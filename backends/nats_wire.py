@@ -9,12 +9,10 @@ from typing import Any
 
 import msgspec
 
+from .worker import NotSent
+
 LINE = b"\r\n"
 _LONGEST = 1 << 16
-
-
-class NotSent(OSError):
-    """There is no connection: nothing was sent."""
 
 
 class Delivery(msgspec.Struct, frozen=True):

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import logging
 import socket
-import threading
-from collections.abc import Callable, Mapping, Sequence
-from time import monotonic_ns
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pika
@@ -21,6 +19,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 from ..harness.errors import Broken
 from ..harness.protocols import ClientOptions
 from ..harness.trace import Tracer
+from .worker import Ledger, Worker, in_turn, plainly
 
 REFUSALS: Mapping[int, str] = {
     403: "not permitted",
@@ -58,52 +57,43 @@ WRITES = (
 READS = ("confirm_delivery", "basic_qos", "tx_select", "tx_rollback")
 
 
-class Ledger:
-    """What this operation may have written."""
+class ChannelLedger(Ledger):
+    """What this operation may have written on its channels."""
 
     def __init__(self, tracer: Tracer, node: str) -> None:
-        self.tracer = tracer
-        self.node = node
-        self.wrote = False
+        super().__init__(tracer, node)
         self.closed = False
         """The server closed a channel: its strategy still holds it."""
 
-    def told(self, name: str, arguments: Any, call: Callable[[], Any]) -> Any:
+    def ask(self, name: str, arguments: Any, call: Callable[[], Any]) -> Any:
         """Ask the server; recorded and accounted."""
-        started = monotonic_ns()
-        said: str | None = "no answer"
-        told: Any = None
-        before, self.wrote = self.wrote, self.wrote or name in WRITES
         try:
-            told = call()
-            said = None
-            if name == "basic_get" and told[0] is None:
-                self.wrote = before
-            return told
-        except BaseException as error:
-            said = f"{type(error).__name__}: {error}"
-            self.closed = self.closed or isinstance(error, exceptions.ChannelClosedByBroker)
-            if is_definite(error):
-                self.wrote = before
-            raise
-        finally:
-            self.tracer.record(
-                self.node, name, arguments, started, monotonic_ns(), _shown(told), said
+            return self.told(
+                name,
+                arguments,
+                call,
+                writes=name in WRITES,
+                definite=is_definite,
+                wrote=lambda told: name in WRITES and (name != "basic_get" or told[0] is not None),
+                shown=_shown,
             )
+        except exceptions.ChannelClosedByBroker:
+            self.closed = True
+            raise
 
 
 class TracedChannel(BlockingChannel):  # type: ignore[misc]
     """A `BlockingChannel` whose questions are recorded."""
 
-    ledger: Ledger
+    ledger: ChannelLedger
 
 
 def _recorded(name: str) -> Callable[..., Any]:
     real = getattr(BlockingChannel, name)
 
     def asked(channel: TracedChannel, *args: Any, **options: Any) -> Any:
-        arguments = _shown([*args, *options.values()])
-        return channel.ledger.told(name, arguments, lambda: real(channel, *args, **options))
+        arguments = [*args, *options.values()]
+        return channel.ledger.ask(name, arguments, lambda: real(channel, *args, **options))
 
     asked.__name__, asked.__doc__ = name, real.__doc__
     return asked
@@ -116,7 +106,7 @@ for _name in (*WRITES, *READS):
 class TracedConnection(pika.BlockingConnection):  # type: ignore[misc]
     """A `BlockingConnection` whose channels record."""
 
-    ledger: Ledger
+    ledger: ChannelLedger
 
     def channel(self, channel_number: int | None = None) -> Any:
         """A new channel."""
@@ -137,14 +127,9 @@ def is_definite(error: BaseException) -> bool:
 
 def open_client(arguments: Mapping[str, Any], options: ClientOptions) -> RabbitClient:
     """Connect to the first server, beginning with another for each worker, that lets us in."""
-    if options.asynchronous:
-        raise Broken(
-            "there is no asynchronous client of RabbitMQ here: declare the methods plainly"
-        )
-    ports: Sequence[int] = arguments["ports"]
-    turn = options.tracer.process % len(ports)
+    plainly(options, "RabbitMQ")
     error: Exception = Broken("there are no servers")
-    for port in [*ports[turn:], *ports[:turn]]:
+    for port in in_turn(arguments, options):
         about = pika.ConnectionParameters(
             host="127.0.0.1",
             port=port,
@@ -159,58 +144,39 @@ def open_client(arguments: Mapping[str, Any], options: ClientOptions) -> RabbitC
         except (exceptions.AMQPError, OSError) as why:
             error = why
             continue
-        handle.ledger = Ledger(options.tracer, str(arguments["node"]))
+        handle.ledger = ChannelLedger(options.tracer, str(arguments["node"]))
         return RabbitClient(handle)
     raise error
 
 
-class RabbitClient:
-    """A traced `BlockingConnection`."""
+class RabbitClient(Worker):
+    """A traced `BlockingConnection`; transactions of AMQP belong to a channel, and are not seen."""
 
+    server = "RabbitMQ"
     # pika's own frames: its errors are raised there and nowhere else.
     recorded_in = frozenset({__name__})
 
     def __init__(self, handle: TracedConnection) -> None:
-        self.handle = handle
         self._socket: socket.socket = handle._impl._transport._sock
-        self.conn: str | int | None = self._socket.getsockname()[1]
-        self._guard = threading.Lock()
-
-    def begin(self) -> None:
-        """A new operation starts."""
-        self.handle.ledger.wrote = False
+        super().__init__(handle, handle.ledger, self._socket.getsockname()[1])
 
     def definite(self, error: BaseException) -> bool:
         """Whether this error is in RabbitMQ's table of definite errors."""
         return is_definite(error)
 
-    def may_have_written(self) -> bool:
-        """Whether this operation has written, or sent a write of which nothing was heard."""
-        return self.handle.ledger.wrote
+    def lost(self) -> bool:
+        """Whether its connection ended."""
+        return not self.handle.is_open
 
-    def suspicions(self) -> Sequence[str]:
-        """Nothing that RabbitMQ answers to a success is suspicious."""
-        return ()
-
-    def left_open(self) -> bool:
-        """Transactions of AMQP belong to a channel, which is not looked at here."""
-        return False
+    def line(self) -> socket.socket:
+        """Its connection."""
+        return self._socket
 
     def settle(self) -> bool:
-        """There is nothing to roll back; what was lost or closed cannot be used again."""
-        if not self.handle.is_open:
-            raise Broken("the connection to RabbitMQ was lost")
+        """What was lost or closed cannot be used again."""
         if self.handle.ledger.closed:
             raise Broken("a channel was closed")
-        return False
-
-    def shutdown(self) -> None:
-        """Shut the socket down: whoever waits for an answer raises at once."""
-        with self._guard:
-            try:
-                self._socket.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass  # it is shut already
+        return super().settle()
 
     def close(self) -> None:
         """End the connection without a word: a server that stands still would not answer one."""

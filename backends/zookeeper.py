@@ -8,22 +8,18 @@ on, instead, the door by which the one who hears it reaches the one who said it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ..harness.errors import Broken, UsageError
-from ..harness.household import Household
-from ..harness.protocols import CLIENTS, ClientSpec, Harm
-from .cluster import READY_S, Cluster
-from .local import Found, of_version, wait_until
+from ..harness.errors import Broken
+from ..harness.protocols import Harm
+from .cluster import READY_S
+from .local import wait_until
 from .network import LOOPBACK
+from .quorum import Quorum
 from .zookeeper_server import MISSING, SESSION_S, Reached, ZooKeeperServer, found
 
-FACTORY = "dokkaebi.backends.zookeeper_client:open_client"
-SIZE = 3
-LAST_CLIENT_S = 5.0
 NEW_LEADER_S = 1.0
 """A follower may be sooner at a new leader's door than the leader."""
 
@@ -33,58 +29,25 @@ _log.addHandler(logging.NullHandler())
 _log.propagate = False  # what kazoo would say there is said by our own errors
 
 
-class ZooKeeper(Cluster):
+class ZooKeeper(Quorum):
     """Three ZooKeeper servers of ours; a run's place is a znode that its clients take for the root."""
 
     name = "zookeeper"
-    clusters: ClassVar[Mapping[str, str]] = {}
+    factory = "dokkaebi.backends.zookeeper_client:open_client"
+    found = staticmethod(found)
+    lacking = MISSING
     providers: ClassVar[tuple[str, ...]] = ("local", "netns", "docker")
     counted: ClassVar[bool] = True
     # Two followers say nothing to one another: what only cuts them apart would strike nothing.
     shapes = ("primary", "replica", "node", "one-way", "clients")
+    _root = ""
 
-    def __init__(
-        self,
-        household: Household,
-        version: str | None = None,
-        topology: str | None = None,
-        provider: str = "local",
-    ) -> None:
-        super().__init__(household, size=SIZE, provider=provider)
-        if topology not in (None, "three"):
-            raise UsageError(f"zookeeper has no topology {topology!r}; it has three")
-        self._found = of_version(found(), self.name, version, MISSING)
-        self.version = self._found.version
-        self._root = ""
+    def make_node(self, number: int) -> ZooKeeperServer:
+        """The server of this number."""
+        site = self.links.site(f"n{number}")
+        return ZooKeeperServer(self.household, self.binary, number=number, site=site)
 
-    @classmethod
-    def available(cls) -> list[Found]:
-        """The ZooKeeper on this machine."""
-        return found()
-
-    @classmethod
-    def missing(cls) -> str:
-        """How to get one."""
-        return MISSING
-
-    # --- its life --------------------------------------------------------------------------------
-
-    def start(self) -> None:
-        """Start all servers and wait until two follow the third."""
-        self.links.start()
-        for number in range(1, self.size + 1):
-            site = self.links.site(f"n{number}")
-            node = ZooKeeperServer(self.household, self._found, number=number, site=site)
-            node.make()
-            self.links.node(node.name, node.port)
-            self.nodes.append(node)
-        self._connect()
-        with ThreadPoolExecutor(self.size) as pool:
-            list(pool.map(lambda node: node.launch(), self.nodes))
-        self.leader = self.nodes[0]
-        self.await_ready()
-
-    def _connect(self) -> None:
+    def connect(self) -> None:
         """Tell the servers where they reach one another."""
         if not self.links.each_pair:
             self._connect_by_doors()
@@ -140,10 +103,6 @@ class ZooKeeper(Cluster):
             and self.primary().followers() >= self.size - 1
         )
 
-    def answers(self) -> bool:
-        """Whether the ensemble is whole."""
-        return self.ready()
-
     # --- damaged nodes ---------------------------------------------------------------------------
 
     def cannot_spoil(self) -> str | None:
@@ -164,38 +123,22 @@ class ZooKeeper(Cluster):
 
     # --- a run's place ---------------------------------------------------------------------------
 
-    def prepare(self, run_id: str, *, isolation: str | None) -> ClientSpec:
-        """Make this run's znode and say how to reach it."""
-        if isolation is not None:
-            raise UsageError(f"{self.name} has no isolation levels; {isolation!r} was asked for")
+    def make_place(self, run_id: str) -> None:
+        """Make this run's znode."""
         root = f"/dokkaebi-{run_id}"
         with _Admin(self.primary()) as zookeeper:
             zookeeper.ensure_path(root)
         self._root = root
 
-        def reached(name: str, role: str, port: int) -> tuple[str, dict[str, Any]]:
-            dsn = f"127.0.0.1:{port}{root}"
-            return dsn, {"hosts": dsn, "node": f"{self.name} {name}", "session_s": SESSION_S}
+    def way(self, ports: Sequence[int]) -> tuple[str, dict[str, Any]]:
+        """The servers with this run's znode, and how long a session outlives its client."""
+        hosts = ",".join(f"127.0.0.1:{port}" for port in ports) + self._root
+        return hosts, {"hosts": hosts, "session_s": SESSION_S}
 
-        doors = [self.door(CLIENTS, node.name) for node in self.nodes]
-        hosts = ",".join(f"127.0.0.1:{port}" for port in doors) + root
-        return ClientSpec(
-            backend=self.name,
-            factory=FACTORY,
-            arguments={"hosts": hosts, "node": self.name, "session_s": SESSION_S},
-            dsn=hosts,
-            nodes=self.node_specs(reached),
-        )
-
-    def finish(self) -> None:
-        """Remove this run's znodes, once its last client is gone."""
-        if not self._root:
-            return
-        if not wait_until(lambda: self.sessions() == 0, LAST_CLIENT_S):
-            self.terminate_sessions()
-        root, self._root = self._root, ""
+    def empty(self) -> None:
+        """Remove this run's znodes."""
         with _Admin(self.primary()) as zookeeper:
-            _remove(zookeeper, root)
+            _remove(zookeeper, self._root)
 
     def sessions(self) -> int:
         """How many sessions the leader knows; those of clients that are gone end by themselves."""
@@ -203,7 +146,7 @@ class ZooKeeper(Cluster):
 
     def terminate_sessions(self) -> None:
         """End every client's connection, and wait until their sessions have run out."""
-        self.links.callers(CLIENTS, end=True)
+        super().terminate_sessions()
         wait_until(lambda: self.sessions() == 0, 3 * SESSION_S, every_s=0.05)
 
     def settings(self) -> dict[str, str]:

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import logging
 import socket
-import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from time import monotonic_ns
 from typing import Any
 
@@ -37,9 +36,9 @@ from kazoo.protocol import serialization
 from kazoo.protocol.states import KeeperState
 from kazoo.retry import KazooRetry
 
-from ..harness.errors import Broken
 from ..harness.protocols import ClientOptions
 from ..harness.trace import Tracer
+from .worker import Worker, plainly
 
 DEFINITE: Mapping[type[ZookeeperError], str] = {
     NoNodeError: "there is no such znode",
@@ -92,6 +91,10 @@ class Ledger:
         """A new operation begins."""
         self.wrote = False
         self.unanswered = 0
+
+    def written(self) -> bool:
+        """Whether this operation has written, or sent a write that was not answered."""
+        return self.wrote or self.unanswered > 0
 
     def sent(self, request: Any) -> None:
         """A request goes out."""
@@ -217,8 +220,7 @@ class TracedClient(KazooClient):  # type: ignore[misc]
 
 def open_client(arguments: Mapping[str, Any], options: ClientOptions) -> ZooKeeperClient:
     """Connect; raises where no server of the ensemble takes a session."""
-    if options.asynchronous:
-        raise Broken("kazoo has no asynchronous client: declare the workload's methods plainly")
+    plainly(options, "ZooKeeper")
     ledger = Ledger(options.tracer, str(arguments["node"]))
     handle = TracedClient(
         str(arguments["hosts"]),
@@ -243,52 +245,27 @@ def open_client(arguments: Mapping[str, Any], options: ClientOptions) -> ZooKeep
     return ZooKeeperClient(handle, ledger)
 
 
-class ZooKeeperClient:
+class ZooKeeperClient(Worker):
     """A traced `KazooClient`."""
 
+    server = "ZooKeeper"
     recorded_in = frozenset({__name__})
 
     def __init__(self, handle: TracedClient, ledger: Ledger) -> None:
-        self.handle = handle
-        self.conn: str | int | None = f"{handle.client_id[0] & (1 << 64) - 1:#x}"
-        self._ledger = ledger
-        self._guard = threading.Lock()
-
-    def begin(self) -> None:
-        """A new operation starts."""
-        self._ledger.forget()
+        super().__init__(handle, ledger, f"{handle.client_id[0] & (1 << 64) - 1:#x}")
 
     def definite(self, error: BaseException) -> bool:
         """Whether this error is in ZooKeeper's table of definite errors."""
         return isinstance(error, NotSent) or is_definite(error)
 
-    def may_have_written(self) -> bool:
-        """Whether this operation has written, or sent a write that was not answered."""
-        return self._ledger.wrote or self._ledger.unanswered > 0
+    def lost(self) -> bool:
+        """Whether its connection ended."""
+        return bool(self.handle.lost)
 
-    def suspicions(self) -> Sequence[str]:
-        """Nothing that ZooKeeper answers to a success is suspicious."""
-        return ()
-
-    def left_open(self) -> bool:
-        """There are no transactions that could stay open."""
-        return False
-
-    def settle(self) -> bool:
-        """There is nothing to roll back; a connection that was lost cannot be used again."""
-        if self.handle.lost:
-            raise Broken("the connection to ZooKeeper was lost")
-        return False
-
-    def shutdown(self) -> None:
-        """Shut the socket down: whoever waits for an answer gets a ConnectionLoss at once."""
-        with self._guard:
-            line = self.handle._connection._socket
-            if line is not None:
-                try:
-                    line.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass  # it is shut already
+    def line(self) -> socket.socket | None:
+        """Its connection, where it has one."""
+        line: socket.socket | None = self.handle._connection._socket
+        return line
 
     def close(self) -> None:
         """End the session and the connection."""

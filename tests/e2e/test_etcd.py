@@ -8,7 +8,8 @@ import pytest
 from places import Place, lent, outcome, until
 
 from dokkaebi import UsageError
-from dokkaebi.backends.etcd_client import EtcdError, NotSent
+from dokkaebi.backends.etcd_client import EtcdError
+from dokkaebi.backends.worker import NotSent
 from dokkaebi.compose import run
 from dokkaebi.harness.choosing import Wish
 from dokkaebi.harness.protocols import CLIENTS, Cluster, Kill, Logs, Pause

@@ -8,7 +8,7 @@ from places import Place, outcome, until
 
 from dokkaebi import UsageError
 from dokkaebi.backends.nats_client import NatsError
-from dokkaebi.backends.nats_wire import NotSent
+from dokkaebi.backends.worker import NotSent
 from dokkaebi.harness.protocols import CLIENTS, Cluster, Kill, Logs, Pause
 
 

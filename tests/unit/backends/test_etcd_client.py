@@ -3,8 +3,9 @@
 import pytest
 
 from dokkaebi.backends import etcd_client
-from dokkaebi.backends.etcd_client import EtcdError, EtcdWorker, NotSent
+from dokkaebi.backends.etcd_client import EtcdError, EtcdWorker
 from dokkaebi.backends.etcd_server import member_id
+from dokkaebi.backends.worker import NotSent
 
 DEFINITE = (3, 5, 7, 9, 11, 12, 16)
 

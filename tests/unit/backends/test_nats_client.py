@@ -9,7 +9,8 @@ import pytest
 from dokkaebi.backends import nats_client
 from dokkaebi.backends.nats_client import NatsError, NatsWorker, Stored
 from dokkaebi.backends.nats_server import Ports, configuration
-from dokkaebi.backends.nats_wire import Delivery, NotSent, Wire, packed
+from dokkaebi.backends.nats_wire import Delivery, Wire, packed
+from dokkaebi.backends.worker import NotSent
 
 DEFINITE = (10013, 10014, 10025, 10054, 10058, 10059, 10060, 10070, 10071, 10164)
 
