@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from ..harness.interning import Truth
+from ..harness.interning import Map, Truth
 from ..harness.interning import freeze as freeze
 from ..harness.quoting import quoted
 
@@ -77,6 +77,9 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if isinstance(value, frozenset):
         return sorted((plain(item) for item in value), key=repr)
+    if isinstance(value, Map):
+        named = ((k if isinstance(k, str) else repr(plain(k)), plain(v)) for k, v in value.items)
+        return dict(sorted(named))
     if isinstance(value, Truth):
         return value.value
     return value if isinstance(value, str | int | float | None) else repr(value)

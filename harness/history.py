@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from .columns import INFO, Operations
 from .errors import MalformedHistory
+from .interning import Spoken, spoken
 from .pairing import INVOKE, NEMESIS_PROCESS, pairs
 
 Type = Literal["invoke", "ok", "fail", "info"]
@@ -92,6 +93,7 @@ class History:
 
     __slots__ = (
         "_sparse",
+        "_spoken",
         "_table",
         "_values",
         "f",
@@ -141,6 +143,7 @@ class History:
             self.process, self.type, self.f, self.time, functions=self.functions, source=source
         )
         self._table: Operations | None = None
+        self._spoken: Spoken | None = None
 
     def __len__(self) -> int:
         return len(self._values)
@@ -257,6 +260,13 @@ class History:
         if self._table is None:
             self._table = self._tabulate()
         return self._table
+
+    @property
+    def spoken(self) -> Spoken:
+        """What events carry, as numbers; made once, when it is first asked for."""
+        if self._spoken is None:
+            self._spoken = spoken(self._values, self._sparse["result"])
+        return self._spoken
 
     def _tabulate(self) -> Operations:
         index = self.invocations()

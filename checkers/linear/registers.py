@@ -17,10 +17,11 @@ import numpy.typing as npt
 
 from ...harness.columns import FAIL, INFO, OK
 from ...harness.history import History, Operation
-from ...harness.interning import interned
+from ...harness.interning import Numbers, interned, renumbered
 from ..models.keyed import no_such_function, split_key
 from ..models.registers import UNSEEN, Register, pair, pairs
 from ..patterns.placing import DENSE
+from ..wording import plain
 from .kernels import ANY, I64
 from .problem import Problem
 from .steps import Assignments
@@ -117,7 +118,8 @@ def rows_of(history: History, model: Register, keyed: bool | None) -> Rows:
     rows = np.flatnonzero(observed & ~((kind == READ) & (table.type == INFO)))
     rows, key, keys, said = _keys(history, rows, kind[rows], keyed)
     kind = np.where(refusal[rows], REFUSED, kind[rows])
-    sees, leaves, values = _numbers(table.index[rows], kind, said, model.initial)
+    sees, leaves, values = _numbers(table.index[rows], kind, said)
+    sees, leaves = _initial_last(sees, leaves, values, model.initial)
     return Rows(
         index=table.index[rows],
         end=table.end[rows],
@@ -136,63 +138,79 @@ def rows_of(history: History, model: Register, keyed: bool | None) -> Rows:
 
 def _keys(
     history: History, rows: I64, kind: I64, keyed: bool | None
-) -> tuple[I64, I64, Sequence[Hashable], list[Any]]:
+) -> tuple[I64, I64, Sequence[Hashable], Numbers]:
     """The rows that tell something, their keys as numbers, the keys, and the values without."""
-    table = history.table
+    table, carried = history.table, history.spoken
     # A completion that did not succeed says nothing new, and may not even repeat what was asked.
     ok = table.type[rows] == OK
-    said = history.values(np.where(ok, table.end[rows], table.index[rows]).tolist())
-    split = keyed is not False and bool(said) and pairs(said)
+    number = carried.value[np.where(ok, table.end[rows], table.index[rows])]
+    first, second = carried.halves
+    split = keyed is not False and bool(len(rows)) and bool((first.of[number] >= 0).all())
     if keyed is None:
-        keyed = split and pairs([said[i][1] for i in np.flatnonzero(kind == CAS).tolist()])
+        swapped = np.unique(second.of[number[kind == CAS]]).tolist() if split else []
+        keyed = split and pairs([second.values[i] for i in swapped])
     if not keyed:
-        # In others' recordings a bare read whose completion has no value did not tell what it
-        # read (as in Knossos); in ours it read nil.
-        reads = np.flatnonzero((kind == READ) & ok).tolist() if history.meta.get("outside") else []
-        mute = {i for i in reads if said[i] is None}
-        if mute:
-            rows = np.delete(rows, sorted(mute))
-            said = [value for i, value in enumerate(said) if i not in mute]
-        keys: list[Hashable] = [None] if said else []
+        if history.meta.get("outside"):
+            # In others' recordings a bare read whose completion has no value did not tell what it
+            # read (as in Knossos); in ours it read nil.
+            telling = (kind != READ) | ~ok | (number != carried.nil)
+            rows, number = rows[telling], number[telling]
+        keys: list[Hashable] = [None] if len(rows) else []
+        said = renumbered(number, carried.names)
         return rows, np.zeros(len(rows), dtype=np.int64), keys, said
-    if not split:
-        asked = history.values(table.index[rows].tolist())
-        said = [
-            split_key(int(i), asked, value)
-            for i, asked, value in zip(table.index[rows], asked, said, strict=True)
-        ]
-    key = interned([value[0] for value in said])
-    return rows, key.of, key.values, [value[1] for value in said]
+    if split:
+        key, rest = (renumbered(half.of[number], half.values) for half in (first, second))
+        return rows, key.of, key.values, rest
+    raw = (history.values(where[rows].tolist()) for where in (table.index, table.end))
+    parts = [
+        split_key(index, asked, told if done else asked)
+        for index, done, asked, told in zip(
+            table.index[rows].tolist(), ok.tolist(), *raw, strict=True
+        )
+    ]
+    key, rest = (interned([part[i] for part in parts]) for i in (0, 1))
+    return rows, key.of, key.values, rest
 
 
-def _numbers(
-    index: I64, kind: I64, said: list[Any], initial: Hashable
-) -> tuple[I64, I64, list[Hashable]]:
-    """What each row sees and leaves, as numbers, and the values; the last one is the initial."""
-    swaps = np.flatnonzero(kind >= CAS)
-    asked = [said[i] for i in swaps.tolist()]
-    if not pairs(asked):
-        asked = [
-            pair(place, value) for place, value in zip(index[swaps].tolist(), asked, strict=True)
-        ]
-    for i, (old, _) in zip(swaps.tolist(), asked, strict=True):
-        said[i] = old
-    named = interned([*said, *(new for _, new in asked)])
-    numbers, values = named.of, named.values
+def _numbers(index: I64, kind: I64, said: Numbers) -> tuple[I64, I64, list[Hashable]]:
+    """What each row sees and leaves, as numbers, and the values."""
+    swaps = kind >= CAS
+    if not swaps.any():
+        sees, leaves = (np.where(kind == does, said.of, ANY) for does in (READ, WRITE))
+        return sees, leaves, said.values
+    asked = np.unique(said.of[swaps])
+    both: list[Any] = [said.values[i] for i in asked.tolist()]
+    if not pairs(both):
+        for row, number in zip(index[swaps].tolist(), said.of[swaps].tolist(), strict=True):
+            pair(row, plain(said.values[number]))
+    named = interned([*said.values, *(old for old, _ in both), *(new for _, new in both)])
+    one = named.of[: len(said.values)]
+    old, new = one.copy(), one.copy()
+    old[asked], new[asked] = np.split(named.of[len(one) :], 2)
+    sees = np.where(swaps, old[said.of], np.where(kind == WRITE, ANY, one[said.of]))
+    leaves = np.where(swaps, new[said.of], np.where(kind == READ, ANY, one[said.of]))
+    # What a cas asks is a pair of values, and need not be a value itself.
+    every = np.concatenate((sees, leaves))
+    used = renumbered(every[every != ANY], named.values)
+    every[every != ANY] = used.of
+    sees, leaves = np.split(every, 2)
+    return sees, leaves, used.values
+
+
+def _initial_last(
+    sees: I64, leaves: I64, values: list[Hashable], initial: Hashable
+) -> tuple[I64, I64]:
+    """The numbers when the initial value is the last of the values, which is changed in place."""
     at = values.index(initial) if initial in values else None
-    first = numbers[: len(said)]
-    sees, leaves = (np.where(kind != w, first, ANY) for w in (WRITE, READ))
-    leaves[swaps] = numbers[len(said) :]
     if at is None:
         values.append(initial)
     elif at != len(values) - 1:
-        # The initial value is the last number.
         last = len(values) - 1
         values[at], values[last] = values[last], values[at]
         swap = np.arange(-1, last + 1)
         swap[at + 1], swap[last + 1] = last, at
         sees, leaves = swap[sees + 1], swap[leaves + 1]
-    return sees, leaves, values
+    return sees, leaves
 
 
 # --- what can be said of them --------------------------------------------------------------------

@@ -240,8 +240,6 @@ def _elements(operation: Operation) -> frozenset[Hashable]:
 
 def shown_elements(value: Any) -> frozenset[Hashable] | None:
     """The elements in a frozen list or set; None if it is neither."""
-    if isinstance(value, tuple) and len(value) == 2 and value[0] == "set":
-        value = value[1]  # a set, frozen
     return frozenset(value) if isinstance(value, tuple | frozenset) else None
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...harness.history import History
-from ...harness.interning import Numbers, interned
+from ...harness.interning import Numbers, Truth, interned, renumbered
 from ..models import (
     FencedMutex,
     FifoQueue,
@@ -27,7 +27,6 @@ from ..models import (
 )
 from ..models.collections import contained, shown_elements
 from ..models.keyed import Keyed, Named, is_pair
-from ..models.locks import token_told
 from .bag import unordered_queue
 from .decision import LOWEST, Column, Decision, Mask, undecided
 from .elements import ABSENT, INSERT, PRESENT, REMOVE, elements
@@ -81,7 +80,7 @@ def legal(history: History, model: object) -> int:
     if said is None:
         return 0
     named = isinstance(model, Named)
-    key = interned(said.asked).of if named else np.zeros(len(said), dtype=np.int64)
+    key = said.asked if named else np.zeros(len(said), dtype=np.int64)
     decision = decide(model, said, key)
     return int((~said.crashed).sum()) if decision is not None and decision.legal else 0
 
@@ -124,27 +123,37 @@ def _set(model: Set, said: Said, key: Column) -> Decision | None:
             return None
         return _each(key, lambda rows: _growing(said, shown, rows[reads[rows]], rows[adds[rows]]))
     kinds, element = _asked_of_elements(said, adds, said.does("contains"))
-    names = _paired(key, interned(element).of)
-    return elements(said.call, said.ret, kinds, names, blind=True)
+    return elements(said.call, said.ret, kinds, _paired(key, element), blind=True)
 
 
-def _asked_of_elements(said: Said, adds: Mask, looks: Mask) -> tuple[Column, list[Any]]:
-    """What each operation on one element did or saw, and of which one."""
-    element: list[Any] = list(said.asked)
-    there = np.zeros(len(said), dtype=np.bool_)
-    for row in np.flatnonzero(looks).tolist():
-        if is_pair(element[row]) and element[row][1] is None:
-            element[row] = element[row][0]
-        there[row] = contained(said.result[row], said.value[row])
+def _asked_of_elements(said: Said, adds: Mask, looks: Mask) -> tuple[Column, Column]:
+    """What each operation on one element did or saw, and the number of that."""
+    there = np.ones(len(said), dtype=np.bool_)
+    names = list(said.names)
+    element = said.asked.copy()
+    for row in _odd(said, looks).tolist():
+        there[row] = contained(names[said.result[row]], names[said.value[row]])
+        asked: Any = names[element[row]]
+        if is_pair(asked) and asked[1] is None:
+            element[row] = len(names)
+            names.append(asked[0])
     seen = np.where(there & ~said.failed, PRESENT, ABSENT)
     added = np.where(said.failed, PRESENT, INSERT)
     removed = np.where(said.failed, ABSENT, REMOVE)
-    return np.where(looks, seen, np.where(adds, added, removed)), element
+    kinds = np.where(looks, seen, np.where(adds, added, removed))
+    return kinds, element if len(names) == len(said.names) else interned(names).of[element]
+
+
+def _odd(said: Said, looks: Mask) -> Column:
+    """The rows of looks that say more than which element they are about."""
+    plain = np.array([not isinstance(name, tuple | Truth) for name in said.names], dtype=np.bool_)
+    silent = plain[said.asked] & plain[said.value] & plain[said.result]
+    return np.flatnonzero(looks & ~silent)
 
 
 def _shown(said: Said, row: int) -> frozenset[Hashable] | None:
     """The elements that a read showed; None where they are none, which the search tells of."""
-    return frozenset() if said.crashed[row] else shown_elements(said.value[row])
+    return frozenset() if said.crashed[row] else shown_elements(said.names[said.value[row]])
 
 
 def _growing(
@@ -152,7 +161,7 @@ def _growing(
 ) -> Decision:
     contents = [list(shown[row] or ()) for row in reads.tolist()]
     numbers = interned(
-        [*(said.asked[row] for row in adds.tolist()), *chain.from_iterable(contents)]
+        [*(said.names[i] for i in said.asked[adds].tolist()), *chain.from_iterable(contents)]
     ).of
     decision = growing_set(
         said.call[adds],
@@ -198,17 +207,11 @@ def _moves(model: FifoQueue, said: Said) -> tuple[Column, Numbers]:
     """Whether each operation put, took or found nothing, and the value."""
     puts = said.does(model.puts)
     silent = said.failed | said.crashed
-    values = interned(
-        [
-            asked if put else None if unheard else result if value is None else value
-            for put, unheard, asked, value, result in zip(
-                puts.tolist(), silent.tolist(), said.asked, said.value, said.result, strict=True
-            )
-        ]
-    )
-    nothing = values.values.index(None) if None in values.values else -1
-    found_nothing = (values.of == nothing) & ~said.crashed
-    return np.where(puts, PUT, np.where(found_nothing, EMPTY, TAKE)), values
+    answered = np.where(said.value == said.nil, said.result, said.value)
+    carried = np.where(puts, said.asked, np.where(silent, said.nil, answered))
+    found_nothing = (carried == said.nil) & ~said.crashed
+    kinds = np.where(puts, PUT, np.where(found_nothing, EMPTY, TAKE))
+    return kinds, renumbered(carried, said.names)
 
 
 # --- locks ---------------------------------------------------------------------------------------
@@ -234,17 +237,16 @@ def _semaphore(model: Semaphore, said: Said, key: Column) -> Decision | None:
 
 def _fenced(model: FencedMutex, said: Said, key: Column) -> Decision | None:
     turns = _turns(said)
-    told = (said.does("acquire") & ~said.crashed & ~said.failed).tolist()
-    tokens: list[Any] = [
-        token_told(*answer) if known else None
-        for known, *answer in zip(told, said.asked, said.value, said.result, strict=True)
-    ]
-    numbers = _ordered(interned(tokens))
-    numeric = all(token is None or isinstance(token, int | float) for token in tokens)
+    told = said.does("acquire") & ~said.crashed & ~said.failed
+    # As `token_told` has it.
+    from_value = (said.result == said.nil) & (said.value != said.asked)
+    token = np.where(told, np.where(from_value, said.value, said.result), said.nil)
+    tokens = renumbered(token, said.names)
+    numbers = _ordered(tokens)
+    numeric = all(name is None or isinstance(name, int | float) for name in tokens.values)
     if turns is None or numbers is None or not numeric:
         return None
-    silent = np.array([token is None for token in tokens], dtype=np.bool_)
-    return fenced_mutex(*turns, np.where(silent, LOWEST, numbers), key=key)
+    return fenced_mutex(*turns, np.where(token == said.nil, LOWEST, numbers), key=key)
 
 
 # --- several objects -----------------------------------------------------------------------------

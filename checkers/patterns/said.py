@@ -9,16 +9,17 @@ import numpy as np
 
 from ...harness.columns import FAIL, INFO, OK
 from ...harness.history import FOREVER, History, Operation
-from ...harness.interning import freeze_all
+from ...harness.interning import spoken
 from .decision import Column, Mask
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One row for each operation that a model has to explain; everything said is frozen.
+    """One row for each operation that a model has to explain.
 
-    `f` is an index of `functions`; `value` is the completion's where it succeeded, else what was
-    asked; `ret` is `FOREVER` for what crashed; what `failed` was refused.
+    `f` is an index of `functions`; `ret` is `FOREVER` for what crashed; what `failed` was refused.
+    `asked`, `value` (the completion's where it succeeded, else what was asked) and `result` are
+    numbers of `names`, which are frozen; `nil` is the number of None.
     """
 
     functions: Sequence[str]
@@ -28,9 +29,11 @@ class Said:
     process: Column
     failed: Mask
     crashed: Mask
-    asked: Sequence[Hashable]
-    value: Sequence[Hashable]
-    result: Sequence[Hashable]
+    asked: Column
+    value: Column
+    result: Column
+    names: Sequence[Hashable]
+    nil: int
 
     def __len__(self) -> int:
         return len(self.f)
@@ -47,6 +50,11 @@ def said_by(operations: Sequence[Operation]) -> Said:
     f = [codes.setdefault(op.f, len(codes)) for op in operations]
     crashed = np.array([op.type == "info" for op in operations], dtype=np.bool_)
     ret = np.array([op.ret for op in operations], dtype=np.int64)
+    many = len(operations)
+    carried = spoken(
+        [*(op.asked for op in operations), *(op.value for op in operations)],
+        {row: op.result for row, op in enumerate(operations)},
+    )
     return Said(
         functions=tuple(codes),
         f=np.array(f, dtype=np.int64),
@@ -55,9 +63,11 @@ def said_by(operations: Sequence[Operation]) -> Said:
         process=np.array([op.process for op in operations], dtype=np.int64),
         failed=np.array([op.type == "fail" for op in operations], dtype=np.bool_),
         crashed=crashed,
-        asked=freeze_all([op.asked for op in operations]),
-        value=freeze_all([op.value for op in operations]),
-        result=freeze_all([op.result for op in operations]),
+        asked=carried.value[:many],
+        value=carried.value[many:-1],
+        result=carried.result[:many],
+        names=carried.names,
+        nil=carried.nil,
     )
 
 
@@ -76,6 +86,7 @@ def said_in(history: History, functions: Sequence[str], refusals: Sequence[str])
         return None
     rows = np.flatnonzero(observed)
     kind, index, end = table.type[rows], table.index[rows], table.end[rows]
+    carried = history.spoken
     return Said(
         functions=history.functions,
         f=table.f[rows].astype(np.int64),
@@ -84,7 +95,9 @@ def said_in(history: History, functions: Sequence[str], refusals: Sequence[str])
         process=table.process[rows].astype(np.int64),
         failed=kind == FAIL,
         crashed=kind == INFO,
-        asked=freeze_all(history.values(index.tolist())),
-        value=freeze_all(history.values(np.where(kind == OK, end, index).tolist())),
-        result=freeze_all(history.results(end.tolist())),
+        asked=carried.value[index],
+        value=carried.value[np.where(kind == OK, end, index)],
+        result=carried.result[end],
+        names=carried.names,
+        nil=carried.nil,
     )

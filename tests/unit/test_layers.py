@@ -20,7 +20,7 @@ MAY = {
 }
 OF_CHECKERS = {"anomalies", "levels", "models"}
 """What rooms that only tell of anomalies may know of the checkers."""
-LEAVES = {"history", "pairing", "columns", "verdict", "errors", "lease"}
+LEAVES = {"interning", "history", "pairing", "columns", "verdict", "errors", "lease"}
 LEAF_PACKAGES = {"msgspec", "numpy"}
 
 
