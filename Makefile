@@ -11,7 +11,8 @@ demo: $(VENV)/.demo
 	$(BIN)/dokkaebi demo
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal tests/unit tests/property tests/quality
+	$(BIN)/python -m pytest tests/e2e
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
