@@ -84,15 +84,6 @@ def labelled(names: Sequence[Any]) -> Numbers:
     return interned(list(map(label, names)))
 
 
-def numbered(codes: I64) -> tuple[I64, I64]:
-    """Codes as numbers from 0 in the order of first appearance; and where each first appears."""
-    _, first, of = np.unique(codes, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    number = np.empty_like(order)
-    number[order] = np.arange(len(order))
-    return number[of], first[order]
-
-
 def groups(key: I64, keys: int) -> list[I64]:
     """The rows of each key, in order."""
     ends = np.cumsum(np.bincount(key, minlength=keys))

@@ -8,7 +8,7 @@ outcome binds nobody until it is seen; one that failed must never be seen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -112,48 +112,36 @@ class SessionChecker:
 def _sessions(history: History) -> _Sessions:
     """What was written and read; `UsageError` where a key has two writers or runs back."""
     writes, reads = rows(history, "write"), rows(history, "read")
-    wanted = asked(history, writes)
-    expected = "a session writes [key, number]"
-    if not _pairs(wanted):
-        _refuse(writes, wanted, lambda value: type(value[1]) is int, expected)
-    names, numbers = [key for key, _ in wanted], [version for _, version in wanted]
-    if not set(map(type, numbers)) <= {int}:
-        _refuse(writes, wanted, lambda value: type(value[1]) is int, expected)
-    written, version = interned(names).of, integers(numbers)
-    _check_writers(history, writes, written, version, wanted)
+    carried = history.spoken
+    key, version = carried.halves
+    wanted = carried.value[writes.index]
+    whole = np.array([type(number) is int for number in version.values], dtype=np.bool_)
+    if (key.of[wanted] < 0).any() or not whole[version.of[wanted]].all():
+        _refuse(writes, asked(history, writes), "a session writes [key, number]", whole=True)
+    written, wrote = key.of[wanted], version.of[wanted]
+    versions = integers([version.values[i] for i in wrote.tolist()])
+    _check_writers(history, writes, written, versions)
     reads = reads.of(reads.type == OK)
-    answers = told(history, reads)
-    if not _pairs(answers):
-        _refuse(reads, answers, lambda value: True, "a read answers [key, version]")
-    wanted_by_reads = asked(history, reads)
-    if not _pairs(wanted_by_reads):
-        _refuse(reads, wanted_by_reads, lambda value: True, "a read asks for [key, nil]")
-    # The writes come first, so that their keys have the same numbers again.
-    keys = interned(names + [value[0] for value in wanted_by_reads])
-    versions = interned([*numbers, None, *[version for _, version in answers]])
-    nil, found = versions.of[len(writes)], versions.of[len(writes) + 1 :]
-    width = len(versions.values)
-    source = _find(
-        written * width + versions.of[: len(writes)], keys.of[len(writes) :] * width + found
-    )
-    return _Sessions(writes, written, version, reads, keys.of[len(writes) :], source, found == nil)
+    asked_for, answered = carried.value[reads.index], carried.value[reads.end]
+    if (key.of[answered] < 0).any():
+        _refuse(reads, told(history, reads), "a read answers [key, version]")
+    if (key.of[asked_for] < 0).any():
+        _refuse(reads, asked(history, reads), "a read asks for [key, nil]")
+    read, found = key.of[asked_for], version.of[answered]
+    nil = version.values.index(None) if None in version.values else -1
+    width = len(version.values)
+    source = _find(written * width + wrote, read * width + found)
+    return _Sessions(writes, written, versions, reads, read, source, found == nil)
 
 
-def _pairs(values: Sequence[Any]) -> bool:
-    return set(map(type, values)) <= {list} and set(map(len, values)) <= {2}
-
-
-def _refuse(
-    chosen: Rows, values: Sequence[Any], fine: Callable[[Any], bool], expected: str
-) -> None:
+def _refuse(chosen: Rows, values: Sequence[Any], expected: str, *, whole: bool = False) -> None:
     for index, value in zip(chosen.index.tolist(), values, strict=True):
-        if not isinstance(value, list) or len(value) != 2 or not fine(value):
+        fine = isinstance(value, list | tuple) and len(value) == 2
+        if not fine or (whole and type(value[1]) is not int):
             raise UsageError(f"operation {index}: {expected}, not {show(value)}")
 
 
-def _check_writers(
-    history: History, writes: Rows, key: I64, version: Integers, wanted: Sequence[Any]
-) -> None:
+def _check_writers(history: History, writes: Rows, key: I64, version: Integers) -> None:
     process = history.process[writes.index]
     order = np.argsort(key, kind="stable")
     before, after = order[:-1], order[1:]
@@ -162,10 +150,11 @@ def _check_writers(
     if bad.any():
         at = np.flatnonzero(bad)[np.argmin(after[bad])]
         one, two = before[at], after[at]
+        (_, had), (name, wanted) = history.values(writes.index[[one, two]].tolist())
         raise UsageError(
-            f"operation {writes.index[two]}: key {show(wanted[two][0])} must have one writer, which "
-            f"writes growing numbers; process {process[one]} had written {wanted[one][1]} before "
-            f"process {process[two]} wrote {wanted[two][1]}"
+            f"operation {writes.index[two]}: key {show(name)} must have one writer, which "
+            f"writes growing numbers; process {process[one]} had written {had} before "
+            f"process {process[two]} wrote {wanted}"
         )
 
 

@@ -7,7 +7,7 @@ outcome may take effect at any time, so that what it wrote is never old, and it 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,11 +17,11 @@ import numpy.typing as npt
 from ..harness.columns import FAIL, INFO, OK
 from ..harness.errors import UsageError
 from ..harness.history import FOREVER, History, Operation
-from ..harness.interning import I64, Numbers, interned
+from ..harness.interning import I64, Numbers
 from ..harness.verdict import Anomaly, Verdict, unknown
 from .findings import merged
 from .patterns.placing import side_by_side
-from .rows import Mask, Rows, asked, labelled, rows, told
+from .rows import Mask, Rows, labelled, rows
 from .wording import freeze, label, plain, show, span
 
 SECOND = 1_000_000_000
@@ -53,11 +53,17 @@ class StalenessChecker:
     def check(self, history: History) -> Verdict:
         """Judge every read; count them."""
         every = rows(history, "write", "read", "source")
-        wanted, values = asked(history, every), told(history, every)
-        _check_pairs(every, wanted)
-        _check_pairs(every, values)
-        keys = labelled([value[0] for value in wanted])
-        doubtful = self._doubtful(every, keys, wanted, values)
+        carried = history.spoken
+        first, second = carried.halves
+        answer = np.where(every.type == INFO, every.index, every.end)
+        wanted, values = carried.value[every.index], carried.value[answer]
+        for number, place in ((wanted, every.index), (values, answer)):
+            _check_pairs(every, place, first.of[number] >= 0, history)
+        names = labelled(first.values)
+        keys = Numbers(names.of[first.of[wanted]], names.values)
+        doubtful = self._doubtful(
+            every, keys, second.of[wanted], Numbers(second.of[values], second.values)
+        )
         findings = [
             finding
             for name, key in _closely(history, every, keys, doubtful).items()
@@ -68,24 +74,19 @@ class StalenessChecker:
             return Verdict(verdict="violated", anomalies=merged(findings), judged=judged)
         return Verdict(verdict="holds", judged=judged) if judged else unknown("nothing was read")
 
-    def _doubtful(
-        self, every: Rows, keys: Numbers, wanted: Sequence[Any], values: Sequence[Any]
-    ) -> Mask:
+    def _doubtful(self, every: Rows, keys: Numbers, wanted: I64, values: Numbers) -> Mask:
         """The keys that have to be looked at closely: in all others nothing is wrong."""
         write, read = (
             np.flatnonzero(every.f == 0),
             np.flatnonzero((every.f > 0) & (every.type == OK)),
         )
-        initial = [self._initial.get(str(name)) for name in keys.values]
-        numbers = interned(
-            initial
-            + [wanted[row][1] for row in write.tolist()]
-            + [values[row][1] for row in read.tolist()]
-        )
-        first, written, seen = np.split(numbers.of, np.cumsum((len(initial), len(write))))
+        number = dict(zip(values.values, range(len(values.values)), strict=True))
+        initial = [number.get(self._initial.get(str(name)), -1) for name in keys.values]
+        first = np.array(initial, dtype=np.int64)
+        written, seen = wanted[write], values.of[read]
         source, twice = _sources(
-            keys.of[write] * len(numbers.values) + written,
-            keys.of[read] * len(numbers.values) + seen,
+            keys.of[write] * len(number) + written,
+            keys.of[read] * len(number) + seen,
         )
         known, opening = source >= 0, seen == first[keys.of[read]]
         call, ret, failed = (
@@ -138,13 +139,11 @@ class StalenessChecker:
         )
 
 
-def _check_pairs(every: Rows, values: Sequence[Any]) -> None:
-    """Raise `UsageError` at the first of these that is no `[key, value]`."""
-    if set(map(type, values)) <= {list} and set(map(len, values)) <= {2}:
-        return
-    for index, value in zip(every.index.tolist(), values, strict=True):
-        if not isinstance(value, list) or len(value) != 2:
-            raise UsageError(f"operation {index}: expected [key, value], not {show(value)}")
+def _check_pairs(every: Rows, place: I64, fine: Mask, history: History) -> None:
+    """Raise `UsageError` at the first operation whose event at `place` has no `[key, value]`."""
+    for row in np.flatnonzero(~fine)[:1].tolist():
+        (value,) = history.values([int(place[row])])
+        raise UsageError(f"operation {every.index[row]}: expected [key, value], not {show(value)}")
 
 
 def _sources(written: I64, seen: I64) -> tuple[I64, I64]:

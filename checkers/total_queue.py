@@ -16,12 +16,12 @@ import numpy as np
 from ..harness.columns import FAIL, INFO, OK
 from ..harness.errors import UsageError
 from ..harness.history import FOREVER, History
-from ..harness.interning import I64, interned
+from ..harness.interning import I64, interned, numbered
 from ..harness.verdict import Anomaly, Verdict, unknown
 from .deliveries import Queue, queue
 from .findings import merged
 from .orders import inversions, out_of_order
-from .rows import groups, numbered
+from .rows import groups
 from .wording import counted, freeze, plain, show
 
 Delivery = Literal["exactly", "at-least", "at-most"]

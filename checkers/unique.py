@@ -16,11 +16,11 @@ import numpy as np
 from ..harness.columns import OK
 from ..harness.errors import UsageError
 from ..harness.history import History
-from ..harness.interning import I64, interned, vectors
+from ..harness.interning import I64, interned, numbered, vectors
 from ..harness.verdict import Anomaly, Verdict, unknown
 from .findings import merged
 from .presence import Missing, Presence, Sightings, once, remaining
-from .rows import Rows, asked, lengths, numbered, rows, told
+from .rows import Rows, asked, lengths, rows, told
 from .wording import freeze, plain, show, span
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from functools import cached_property
-from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -56,41 +55,64 @@ def renumbered(of: I64, values: Sequence[Hashable]) -> Numbers:
     return Numbers(number[of], [values[i] for i in inorder.tolist()])
 
 
-@dataclass(frozen=True)
+def numbered(codes: I64) -> tuple[I64, I64]:
+    """Codes as numbers from 0 in the order of first appearance; and where each first appears."""
+    _, first, of = np.unique(codes, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    number = np.empty_like(order)
+    number[order] = np.arange(len(order))
+    return number[of], first[order]
+
+
+@dataclass(frozen=True, slots=True)
 class Spoken:
     """What the events of a history carry, as numbers: `names` is the value of each number.
 
     `value` and `result` have a row for each event, and a last one for an event that never came;
-    `nil` is the number of None, which stands where an event carries nothing.
+    `nil` is the number of None, which stands where an event carries nothing. `halves` are the
+    first and the second of each name that is a vector of two, -1 for other names.
     """
 
     value: I64
     result: I64
     names: list[Hashable]
     nil: int
-
-    @cached_property
-    def halves(self) -> tuple[Numbers, Numbers]:
-        """The first and the second of each name that is a vector of two, -1 for other names."""
-        named = [name if type(name) is tuple and len(name) == 2 else None for name in self.names]
-        of = np.full(len(named), -1, dtype=np.int64)
-        two: list[Any] = [name for name in named if name is not None]
-        whole = np.array([name is not None for name in named], dtype=np.bool_)
-        halves = []
-        for at in (0, 1):
-            numbers = interned([name[at] for name in two])
-            of[whole] = numbers.of
-            halves.append(Numbers(of.copy(), numbers.values))
-        return halves[0], halves[1]
+    halves: tuple[Numbers, Numbers]
 
 
 def spoken(values: Sequence[Any], results: Mapping[int, Any]) -> Spoken:
     """Number the values of all events, and their results by event."""
+    if len(values) and not results and vectors(values, 2):
+        return _pairs(values)
     numbers = interned([*values, None, *results.values()])
     said, nil = numbers.of[: len(values) + 1], int(numbers.of[len(values)])
     result = np.full(len(said), nil, dtype=np.int64)
     result[list(results)] = numbers.of[len(said) :]
-    return Spoken(said, result, numbers.values, nil)
+    two = [name for name in numbers.values if type(name) is tuple and len(name) == 2]
+    whole = np.array(
+        [type(name) is tuple and len(name) == 2 for name in numbers.values], dtype=np.bool_
+    )
+    return Spoken(said, result, numbers.values, nil, (_half(two, 0, whole), _half(two, 1, whole)))
+
+
+def _half(two: Sequence[Any], at: int, whole: npt.NDArray[np.bool_]) -> Numbers:
+    """The first or the second of vectors, -1 for names that are none."""
+    numbers = interned([name[at] for name in two])
+    of = np.full(len(whole), -1, dtype=np.int64)
+    of[whole] = numbers.of
+    return Numbers(of, numbers.values)
+
+
+def _pairs(values: Sequence[Any]) -> Spoken:
+    """Vectors of two, by their halves: much faster than one by one."""
+    first, second = (interned(list(map(itemgetter(at), values))) for at in (0, 1))
+    of, at = numbered(first.of * len(second.values) + second.of)
+    one, two = (Numbers(np.append(half.of[at], -1), half.values) for half in (first, second))
+    named = ([half.values[i] for i in half.of[:-1].tolist()] for half in (one, two))
+    names: list[Hashable] = [*zip(*named, strict=True), None]
+    nil = len(names) - 1
+    said = np.append(of, nil)
+    return Spoken(said, np.full_like(said, nil), names, nil, (one, two))
 
 
 def _integers(values: Sequence[int | None]) -> Numbers | None:
@@ -152,18 +174,11 @@ def vectors(values: Sequence[Any], length: int) -> bool:
     return set(map(type, values)) <= {list, tuple} and set(map(len, values)) <= {length}
 
 
-def _flat(vectors: Sequence[list[Any] | None]) -> bool:
-    """Whether all that the lists hold are atoms."""
-    return set(map(type, chain.from_iterable(filter(None, vectors)))) <= _ATOMS
-
-
 def freeze_all(values: Sequence[Any]) -> Sequence[Hashable]:
     """Values as hashable ones; where all are atoms they are so already."""
     kinds = set(map(type, values))
     if kinds <= _ATOMS:
         return values
-    if kinds <= {list, type(None)} and _flat(values):
-        return [None if value is None else tuple(value) for value in values]
     if kinds <= {*_ATOMS, bool}:
         return [_TRUTHS[value] if type(value) is bool else value for value in values]
     return list(map(freeze, values))

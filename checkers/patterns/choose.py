@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...harness.history import History
-from ...harness.interning import Numbers, Truth, interned, renumbered
+from ...harness.interning import Numbers, Truth, interned, numbered, renumbered
 from ..models import (
     FencedMutex,
     FifoQueue,
@@ -89,11 +89,7 @@ def _paired(key: Column, number: Column) -> Column:
     """A number for each pair, in the order of first appearance."""
     if not key.any():
         return number
-    pairs = key * (number.max(initial=0) + 1) + number
-    _, first, place = np.unique(pairs, return_index=True, return_inverse=True)
-    rank = np.empty_like(first)
-    rank[np.argsort(first)] = np.arange(len(first))
-    return rank[place.reshape(-1)]
+    return numbered(key * (number.max(initial=0) + 1) + number)[0]
 
 
 def _ordered(numbers: Numbers) -> Column | None:

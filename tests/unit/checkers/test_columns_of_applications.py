@@ -5,11 +5,12 @@ import pytest
 
 from dokkaebi.checkers.bank import BankChecker
 from dokkaebi.checkers.counter import CounterChecker
-from dokkaebi.checkers.rows import groups, labelled, numbered
+from dokkaebi.checkers.rows import groups, labelled
 from dokkaebi.checkers.set_full import SetFullChecker
 from dokkaebi.checkers.sums import integers
 from dokkaebi.checkers.total_queue import TotalQueueChecker
 from dokkaebi.harness.history import History, Op
+from dokkaebi.harness.interning import numbered
 
 
 def told(*steps):
