@@ -54,10 +54,11 @@ def run_command(
 ) -> int:
     """Run a suite, or write a known anomaly into its file; the exit code."""
     if name == HERMITAGE:
-        for option, given in (("accept", accept), ("seeds", seeds), ("cluster", cluster)):
+        others = {"accept": accept, "seeds": seeds, "cluster": cluster, "jobs": jobs}
+        for option, given in (others | {"strict-known": strict_known or None}).items():
             if given is not None:
                 raise UsageError(
-                    f"--{option}: the schedules of hermitage are fixed, and played here"
+                    f"--{option}: the schedules of hermitage are fixed, and played here one by one"
                 )
         return matrix_command(
             output,
