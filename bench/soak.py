@@ -4,45 +4,37 @@ Not one false alarm is allowed: a safe strategy is never violated, and at most o
 a cell is unknown. An unsafe one is violated with the anomaly that it declares in 19 of 20 seeds, and
 one that lacks progress is violated with that alone, where progress is required.
 What was done is kept in `soak-state/`, so that an interrupted soak goes on where it was (`--fresh`
-begins again). Exit 1 where a cell did not keep to that.
+begins again); the folders of runs stay where they were not as they must be. Exit 1 where a cell did
+not keep to that.
 """
 
 import argparse
 import json
 import shutil
 import sys
-import tempfile
-import time
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from concurrent.futures import as_completed
 from pathlib import Path
 
-from dokkaebi.compose import Servers, run
-from dokkaebi.harness.choosing import Wish
-from dokkaebi.harness.errors import DokkaebiError, Unavailable
-from dokkaebi.harness.household import Household
+import msgspec
+
 from dokkaebi.harness.plugins import strategies
-from dokkaebi.harness.spec import SECOND
-from dokkaebi.results.live import Silent
+from dokkaebi.suite.cases import Cell
+from dokkaebi.suite.catalogue import catalogue
+from dokkaebi.suite.executor import Local
+from dokkaebi.suite.expectations import MET, judge_cell
+from dokkaebi.suite.tasks import Outcome, Task
 
-BRIEF = 3
-"""Seconds of a run of a safe strategy on a single server; all others take as long as usual."""
-
-
-def cells(only: str) -> list[tuple[str, str]]:
-    """Every strategy with each of its faults, but those whose violation is known and rare."""
-    return [
-        (name, fault)
-        for name, strategy in strategies().items()
-        if not getattr(strategy, "known", None)
-        for fault in getattr(strategy, "faults", ()) or ("none",)
-        if only in f"{name}/{fault}"
-    ]
+Done = dict[str, dict[int, dict]]
+"""What came of each cell, by its name and the seed."""
 
 
 def main() -> None:
     """Run every cell's seeds; print a line per cell and the runs that were not as they must be."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--jobs", type=int, default=2, help="cells at once")
     parser.add_argument("--only", default="", help="cells whose name contains this")
     parser.add_argument("--clusters", action="store_true", help="only what needs a cluster")
     parser.add_argument("--fresh", action="store_true")
@@ -51,111 +43,89 @@ def main() -> None:
     if options.fresh:
         shutil.rmtree(options.state, ignore_errors=True)
     options.state.mkdir(exist_ok=True)
-    chosen = [
-        (name, fault)
-        for name, fault in cells(options.only)
-        if not options.clusters or ":" in "".join(strategies()[name].needs)
-    ]
-    log = options.state / "runs.jsonl"
-    done = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-    done = soak(chosen, options, log, done)
+    chosen = [cell for cell in cells(clusters=options.clusters) if options.only in cell.name]
+    done = soak(chosen, options)
     sys.exit(verdict(chosen, done, options.seeds))
 
 
-def soak(chosen, options, log: Path, done: list[dict]) -> list[dict]:
+def cells(*, clusters: bool) -> Iterable[Cell]:
+    """Every cell of the catalogue, but those whose violation is known and rare.
+
+    What must be caught has as long as usual: here each seed has to show it.
+    """
+    for cell in catalogue().cells:
+        if cell.known or (clusters and ":" not in "".join(strategies()[cell.case].needs)):
+            continue
+        if cell.must_catch:
+            cell = msgspec.structs.replace(cell, wish=msgspec.structs.replace(cell.wish, time=None))
+        yield cell
+
+
+def soak(chosen: list[Cell], options: argparse.Namespace) -> Done:
     """Run what has not been run yet, appending each outcome to the log."""
-    had = {(d["strategy"], d["fault"], d["seed"]) for d in done}
-    with Household() as household, Servers(household) as servers, log.open("a") as file:
-        for strategy, fault in chosen:
-            for seed in range(1, options.seeds + 1):
-                if (strategy, fault, seed) in had:
-                    continue
-                try:
-                    outcome = one(strategy, fault, seed, options, servers)
-                except Unavailable as missing:
-                    print(f"{strategy} {fault}: {missing}", flush=True)
-                    break
-                done.append(outcome)
-                file.write(json.dumps(outcome) + "\n")
+    log = options.state / "runs.jsonl"
+    done: Done = defaultdict(dict)
+    for line in log.read_text().splitlines() if log.exists() else []:
+        record = json.loads(line)
+        done[record["cell"]][record["seed"]] = record
+    executor = Local(options.jobs, logs=options.state)
+    out = str((options.state / "runs").resolve())
+    going = {
+        executor.submit(Task(wish=msgspec.structs.replace(cell.wish, seed=seed), out=out)): cell
+        for cell in chosen
+        for seed in range(1, options.seeds + 1)
+        if seed not in done[cell.name]
+    }
+    try:
+        with log.open("a") as file:
+            for future in as_completed(going):
+                cell, outcome = going[future], future.result()
+                done[cell.name][outcome.seed] = record = told(cell, outcome)
+                file.write(json.dumps(record) + "\n")
                 file.flush()
-            tell(strategy, fault, done)
+                if len(done[cell.name]) >= options.seeds:
+                    tell(cell, done)
+    finally:
+        executor.close()
     return done
 
 
-def one(strategy: str, fault: str, seed: int, options, servers: Servers) -> dict:
-    """One run; its folder is kept only when it was not as it must be."""
-    declared = strategies()[strategy]
-    brief = declared.expect == "safe" and ":" not in "".join(declared.needs)
-    brief = brief and declared.workload != "lock"
-    live = declared.expect == "live"
-    time_ns = BRIEF * SECOND if brief else None
-    wish = Wish(target=strategy, faults=[fault], time=time_ns, seed=seed, require_progress=live)
-    began = time.monotonic()
-    with tempfile.TemporaryDirectory(dir=options.state) as folder:
-        try:
-            finished = run(wish, servers=servers, out=Path(folder), view=Silent())
-        except Unavailable:
-            raise
-        except DokkaebiError as error:
-            said, reason, ok = "broke", f"{type(error).__name__}: {error}", 0
-        else:
-            found = finished.result.verdict
-            said, ok = found.verdict, finished.result.stats.ok
-            reason = found.reason + "".join(a.sentence for a in found.anomalies)
-            resolved = {"deadlock"} if live and finished.result.stats.deadlocks else set()
-            if resolved and not found.anomalies:
-                said = "violated"  # what the server resolved is counted, and not accused
-            if declared.expect != "safe" and declared.anomaly not in named(found) | resolved:
-                said = f"{said} ({', '.join(sorted(named(found))) or 'nothing'})"
-            if said != must(declared) and finished.result.folder is not None:
-                kept = options.state / f"{strategy.replace('/', '-')}-{fault}-{seed}"
-                shutil.copytree(finished.result.folder, kept, dirs_exist_ok=True)
+def told(cell: Cell, outcome: Outcome) -> dict:
+    """What a run came to; its folder goes where that is as it must be."""
+    judged = judge_cell(cell, [outcome])
+    if judged.met and outcome.folder is not None:
+        shutil.rmtree(outcome.folder)
     return {
-        "strategy": strategy,
-        "fault": fault,
-        "seed": seed,
-        "verdict": said,
-        "reason": reason,
-        "ok": ok,
-        "seconds": round(time.monotonic() - began, 1),
+        "cell": cell.name,
+        "seed": outcome.seed,
+        "status": judged.status,
+        "reason": judged.reason,
+        "ok": outcome.ok,
+        "seconds": round(outcome.seconds, 1),
     }
 
 
-def named(found) -> set[str]:
-    """The anomalies found; of those that only an order of sessions or of time closes, the class."""
-    return {a.type.removesuffix("-process").removesuffix("-realtime") for a in found.anomalies}
-
-
-def must(declared) -> str:
-    """The verdict that a strategy must get."""
-    return "holds" if declared.expect == "safe" else "violated"
-
-
-def tell(strategy: str, fault: str, done: list[dict]) -> None:
+def tell(cell: Cell, done: Done) -> None:
     """A line for a cell."""
-    mine = [d for d in done if (d["strategy"], d["fault"]) == (strategy, fault)]
-    told = Counter(d["verdict"] for d in mine)
-    line = ", ".join(f"{number} {verdict}" for verdict, number in told.most_common())
-    seconds = sum(d["seconds"] for d in mine)
-    print(f"{strategy} under {fault}: {line or 'not run'}; {seconds:.0f} s", flush=True)
+    mine = done[cell.name].values()
+    counts = Counter(record["status"] for record in mine)
+    line = ", ".join(f"{number} {status}" for status, number in counts.most_common())
+    print(f"{cell.name}: {line}; {sum(record['seconds'] for record in mine):.0f} s", flush=True)
 
 
-def verdict(chosen, done: list[dict], seeds: int) -> int:
+def verdict(chosen: list[Cell], done: Done, seeds: int) -> int:
     """1 where a cell is not as it must be."""
-    bad = 0
-    for strategy, fault in chosen:
-        mine = [d for d in done if (d["strategy"], d["fault"]) == (strategy, fault)]
-        wanted = must(strategies()[strategy])
-        off = [d for d in mine if d["verdict"] != wanted]
-        allowed = max(1, seeds // 20)
-        accused = wanted == "holds" and any(d["verdict"] == "violated" for d in off)
-        if accused or len(off) > allowed or any(d["verdict"] == "broke" for d in off):
-            bad += 1
-        for d in off:
-            print(
-                f"{strategy} under {fault}, seed {d['seed']}: {d['verdict']}: {d['reason'][:300]}"
-            )
-    print(f"{len(done)} runs of {len(chosen)} cells, {bad} cells are not as they must be")
+    bad, runs = 0, 0
+    for cell in chosen:
+        mine = list(done[cell.name].values())
+        runs += len(mine)
+        off = [r for r in mine if r["status"] not in MET and r["status"] != "skipped"]
+        never = any(r["status"] in ("violated", "broke") for r in off)
+        bad += never or len(off) > max(1, seeds // 20)
+        for record in off:
+            said = f"{record['status']}: {record['reason'][:300]}"
+            print(f"{cell.name}, seed {record['seed']}: {said}")
+    print(f"{runs} runs of {len(chosen)} cells, {bad} cells are not as they must be")
     return 1 if bad else 0
 
 
