@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 import pytest
-from fuzzing import cases
+from fuzzing import cases, seeds, shared
 from weak_oracle import random_transactions, reading, serializable, snapshot_isolated
 
 from dokkaebi.checkers import compiled
@@ -64,9 +64,10 @@ def agree(rng, number, most):
     return held
 
 
-def test_orders_are_found_exactly_where_there_are_some():
-    number = cases(800, oracle=True)
-    serial, snapshots = agree(random.Random("serial"), number, 6)
+@shared
+def test_orders_are_found_exactly_where_there_are_some(share):
+    number = len(seeds(800, share, oracle=True))
+    serial, snapshots = agree(random.Random(f"serial {share}"), number, 6)
     assert 0.1 * number < serial < snapshots < 0.9 * number
 
 

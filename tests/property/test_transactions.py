@@ -8,7 +8,7 @@ from itertools import pairwise
 import msgspec
 import pytest
 from dependency_oracle import classes, tidy
-from fuzzing import cases
+from fuzzing import cases, seeds, shared
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from isolation_oracle import satisfied, unordered
@@ -63,8 +63,9 @@ def agree(seed, lists):
             assert level in out or own or either, (seed, level, names)
 
 
-def test_lists_agree_with_brute_force():
-    for seed in range(cases(400, oracle=True)):
+@shared
+def test_lists_agree_with_brute_force(share):
+    for seed in seeds(400, share, oracle=True):
         agree(seed, lists=True)
 
 
@@ -79,8 +80,9 @@ def test_classes_of_cycles_are_those_of_the_definitions():
     assert judged > 200
 
 
-def test_registers_are_never_accused_of_what_brute_force_explains():
-    for seed in range(cases(400, oracle=True)):
+@shared
+def test_registers_are_never_accused_of_what_brute_force_explains(share):
+    for seed in seeds(400, share, oracle=True):
         agree(seed, lists=False)
 
 
@@ -126,10 +128,12 @@ def visible(txns):
     return told, [txn.process for txn in rows]
 
 
-def test_weak_levels_of_registers_agree_with_their_axioms():
+@shared
+def test_weak_levels_of_registers_agree_with_their_axioms(share):
     held = dict.fromkeys(WEAK, 0)
     judged = 0
-    for seed in range(cases(1500, oracle=True)):
+    chosen = seeds(1500, share, oracle=True)
+    for seed in chosen:
         txns = chaos_wr(random.Random(seed))
         said = visible(txns)
         if said is None or not said[0] or any(txn.type == "info" for txn in txns):
@@ -141,7 +145,7 @@ def test_weak_levels_of_registers_agree_with_their_axioms():
             other = found(verdict) & {"internal"}
             assert (verdict.verdict == "holds") == expected or other, (seed, level, verdict)
             held[level] += verdict.verdict == "holds"
-    assert judged > cases(1500, oracle=True) // 10
+    assert judged > len(chosen) // 10
     assert 0 < held["causal-cerone"] < held["monotonic-read-committed"] < judged
 
 
@@ -182,10 +186,12 @@ def visible_lists(txns):
     return told, [txn.process for txn in rows], [(a, b) for a, b in known if a != b]
 
 
-def test_weak_levels_of_lists_agree_with_their_axioms():
+@shared
+def test_weak_levels_of_lists_agree_with_their_axioms(share):
     held = dict.fromkeys(WEAK, 0)
     judged = 0
-    for seed in range(cases(2500)):
+    chosen = seeds(2500, share)
+    for seed in chosen:
         txns = chaos_append(random.Random(seed))
         said = visible_lists(txns)
         if said is None or not said[0] or any(txn.type == "info" for txn in txns):
@@ -198,7 +204,7 @@ def test_weak_levels_of_lists_agree_with_their_axioms():
             other = {"internal", "G1b"} & {*found(verdict), *re.findall(r"[\w-]+", verdict.reason)}
             assert (verdict.verdict == "holds") == expected or other, (seed, level, verdict)
             held[level] += verdict.verdict == "holds"
-    assert judged > cases(2500) // 20
+    assert judged > len(chosen) // 20
     assert 0 < held["causal-cerone"] <= held["monotonic-read-committed"] < judged
 
 

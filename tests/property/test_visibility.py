@@ -4,7 +4,7 @@ import random
 
 import networkx as nx
 import pytest
-from fuzzing import cases
+from fuzzing import cases, seeds, shared
 from weak_oracle import random_transactions, reading, weak_level_holds
 
 from dokkaebi.checkers import compiled
@@ -38,9 +38,10 @@ def agree(rng, number):
     return held
 
 
-def test_weak_levels_agree_with_the_axioms():
-    number = cases(2500)
-    held = agree(random.Random("weak"), number)
+@shared
+def test_weak_levels_agree_with_the_axioms(share):
+    number = len(seeds(2500, share))
+    held = agree(random.Random(f"weak {share}"), number)
     assert all(0.1 * number < each < 0.9 * number for each in held.values()), held
     assert held["monotonic-read-committed"] > held["read-atomic"] > held["causal"] > 0
 
