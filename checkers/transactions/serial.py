@@ -594,6 +594,7 @@ def _lay_out(
     # makes it wait, its own.
     first_waiting = np.full(writes, -1, dtype=np.int64)
     next_waiting = np.full(nodes, -1, dtype=np.int64)
+    last_waiting = np.full(nodes, -1, dtype=np.int64)
     waiting = np.full(nodes, -1, dtype=np.int64)
     mine = np.full(nodes, -1, dtype=np.int64)
     ready = np.empty(nodes + 1, dtype=np.int64)
@@ -661,6 +662,7 @@ def _lay_out(
             stuck[conflicts, 1] = mine[best]
             conflicts += 1
             pardoned[mine[best]] = True
+            _leave(first_waiting, next_waiting, last_waiting, waiting[best], best)
             waiting[best] = -1
             ready_size = _push(ready, ready_size, rank[best])
         v = by_rank[_pop(ready, ready_size)]
@@ -681,8 +683,7 @@ def _lay_out(
             )
             if waits >= 0 and (moments == 1 or v % 2 == 0 or own >= 0):
                 waiting[v], mine[v] = waits, own
-                next_waiting[v] = first_waiting[waits]
-                first_waiting[waits] = v
+                _join(first_waiting, next_waiting, last_waiting, waits, v)
                 if not in_held[v]:
                     in_held[v] = True
                     held_size = _push(held, held_size, rank[v])
@@ -725,6 +726,27 @@ def _lay_out(
 
 
 @kernel
+def _join(first: Ints, after: Ints, before: Ints, write: int, v: int) -> None:
+    """Put a moment at the head of the list of a write."""
+    head = first[write]
+    after[v], before[v] = head, -1
+    if head >= 0:
+        before[head] = v
+    first[write] = v
+
+
+@kernel
+def _leave(first: Ints, after: Ints, before: Ints, write: int, v: int) -> None:
+    """Take a moment out of the list of a write: it may come to stand in another one."""
+    if before[v] >= 0:
+        after[before[v]] = after[v]
+    else:
+        first[write] = after[v]
+    if after[v] >= 0:
+        before[after[v]] = before[v]
+
+
+@kernel
 def _wake(
     first_waiting: Ints,
     next_waiting: Ints,
@@ -737,9 +759,8 @@ def _wake(
     """Let all that wait for a write look again; returns the new size of the heap."""
     v = first_waiting[write]
     while v >= 0:
-        if waiting[v] == write:
-            waiting[v] = -1
-            ready_size = _push(ready, ready_size, rank[v])
+        waiting[v] = -1
+        ready_size = _push(ready, ready_size, rank[v])
         v = next_waiting[v]
     first_waiting[write] = -1
     return ready_size

@@ -92,6 +92,19 @@ def test_without_budget_nothing_is_claimed():
     assert found(transactions, [(1, 0)], snapshots=False, rounds=1).possible in (True, None)
 
 
+def test_a_wait_that_was_pardoned_is_not_waited_for_twice():
+    # The one that is let go on waits for the same write again: this once went round for ever.
+    transactions = [
+        [("r", 0, -1), ("r", 1, -1), ("w", 0), ("w", 1)],
+        [("r", 0, 0), ("w", 1)],
+        [("r", 1, 0), ("w", 0), ("w", 1)],
+        [("w", 0)],
+        [("r", 0, 0), ("w", 0), ("w", 1)],
+        [],
+    ]
+    assert found(transactions, [], snapshots=True).possible is snapshot_isolated(transactions, [])
+
+
 @pytest.mark.parametrize("snapshots", [False, True])
 def test_an_impossible_history_is_told_by_few_circles(snapshots):
     lost = [[("r", 0, -1), ("w", 0)], [("r", 0, -1), ("w", 0)], [("r", 0, 0), ("w", 1)]]
