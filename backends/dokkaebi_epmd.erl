@@ -1,6 +1,6 @@
-%% What a RabbitMQ node of ours asks instead of epmd: where the other nodes are. It is told of a door
-%% of its own to each of them, so that every link between two nodes can be cut, and no epmd is
-%% started. On a port of its own it answers three questions of the harness.
+%% What a RabbitMQ node of ours asks instead of epmd: where the other nodes are. It is told of an
+%% address of its own for each of them (on loopback a door), so that every link between two nodes can
+%% be cut, and no epmd is started. On a port of its own it answers three questions of the harness.
 -module(dokkaebi_epmd).
 
 -export([start/0, start_link/0, stop/0, register_node/2, register_node/3, listen_port_please/2,
@@ -25,21 +25,24 @@ register_node(Name, _Port, _Family) ->
     {ok, 4 + erlang:system_time(millisecond) rem 16#ffffff}.
 
 listen_port_please(Name, _Host) ->
-    {ok, port(Name, 0)}.
+    case address(Name) of
+        none -> {ok, 0};
+        {_, Port} -> {ok, Port}
+    end.
 
 port_please(Name, Host) ->
     port_please(Name, Host, infinity).
 
 port_please(Name, _Host, _Timeout) ->
-    case port(Name, none) of
+    case address(Name) of
         none -> noport;
-        Port -> {port, Port, 6}
+        {_, Port} -> {port, Port, 6}
     end.
 
 address_please(Name, _Host, _Family) ->
-    case port(Name, none) of
+    case address(Name) of
         none -> {error, nxdomain};
-        Port -> {ok, {127, 0, 0, 1}, Port, 6}
+        {Host, Port} -> {ok, Host, Port, 6}
     end.
 
 names() ->
@@ -48,14 +51,20 @@ names() ->
 names(_Host) ->
     {ok, []}.
 
-%% DOKKAEBI_DOORS is like "n1=12345,n2=12346".
-port(Name, Default) ->
+%% DOKKAEBI_DOORS is like "n1=127.0.0.1:12345,n2=127.0.0.1:12346".
+address(Name) ->
     Prefix = text(Name) ++ "=",
     Doors = string:lexemes(os:getenv("DOKKAEBI_DOORS", ""), ","),
     case [Door || Door <- Doors, lists:prefix(Prefix, Door)] of
-        [Door] -> list_to_integer(lists:nthtail(length(Prefix), Door));
-        [] -> Default
+        [Door] ->
+            [Host, Port] = string:lexemes(lists:nthtail(length(Prefix), Door), ":"),
+            {host(Host), list_to_integer(Port)};
+        [] -> none
     end.
+
+host(Text) ->
+    {ok, Host} = inet:parse_address(Text),
+    Host.
 
 text(Name) when is_atom(Name) -> atom_to_list(Name);
 text(Name) -> Name.
@@ -63,8 +72,8 @@ text(Name) -> Name.
 %% --- questions: a line is asked, a line is answered ---------------------------------------------
 
 probe(Port) ->
-    {ok, Listener} = gen_tcp:listen(Port, [binary, {ip, {127, 0, 0, 1}}, {packet, line},
-                                           {active, false}, {reuseaddr, true}]),
+    {ok, Listener} = gen_tcp:listen(Port, [binary, {ip, host(os:getenv("DOKKAEBI_LISTEN"))},
+                                           {packet, line}, {active, false}, {reuseaddr, true}]),
     accept(Listener).
 
 accept(Listener) ->

@@ -15,6 +15,7 @@ from .local import Found
 from .mariadb_found import MISSING, choose, found
 from .mariadb_runs import MariaDBRuns
 from .mariadb_server import MariaDBServer
+from .network import LOOPBACK, Address
 
 TOPOLOGIES: Mapping[str, Mapping[str, str]] = {
     "single": {},
@@ -69,5 +70,5 @@ class MariaDB(MariaDBRuns, MariaDBServer):
     def _servers(self) -> Sequence[MariaDBServer]:
         return [self]
 
-    def _client_port(self) -> int:
-        return self.port
+    def _entrance(self) -> Address:
+        return LOOPBACK, self.port

@@ -8,7 +8,7 @@ its own. `semisync` makes a commit wait until the replica has it, before anybody
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -20,6 +20,7 @@ from .local import Found, wait_until
 from .mariadb_found import MISSING, choose, found
 from .mariadb_runs import MariaDBRuns, reached
 from .mariadb_server import REPLICATION, MariaDBServer
+from .network import Address, Site
 
 _WAITS = "rpl-semi-sync-master-enabled"
 """The primary's alone, and only while somebody follows it."""
@@ -42,6 +43,8 @@ SOON_S = 6.0
 
 class MariaDBCluster(MariaDBRuns, Cluster):
     """A primary and its replica, both ours."""
+
+    providers: ClassVar[tuple[str, ...]] = ("local", "netns", "docker")
 
     def __init__(
         self,
@@ -71,10 +74,10 @@ class MariaDBCluster(MariaDBRuns, Cluster):
     def start(self) -> None:
         """Make the servers, and wait until the replica follows."""
         self.links.start()
-        template = self._server(0)
+        template = self._server(0, site=None)
         template.make()
         for number in range(1, self.size + 1):
-            node = self.equip(self._server(number))
+            node = self.equip(self._server(number, site=self.links.site(f"n{number}")))
             node.make_copy(template)
             self.nodes.append(node)
         template.stop()
@@ -84,7 +87,7 @@ class MariaDBCluster(MariaDBRuns, Cluster):
             _admit(node)
         self.lead_to(self.nodes[0])
         for node in self.nodes[1:]:
-            node.follow(self.door(node.name, self.leader.name))
+            node.follow(self.address(node.name, self.leader.name))
         self._settle()
 
     def _settle(self) -> None:
@@ -99,9 +102,10 @@ class MariaDBCluster(MariaDBRuns, Cluster):
         ((_, clients),) = self.leader.ask("SHOW STATUS LIKE 'Rpl_semi_sync_master_clients'")
         return int(clients) > 0
 
-    def _server(self, number: int) -> MariaDBServer:
+    def _server(self, number: int, *, site: Site | None) -> MariaDBServer:
         options = {**REPLICATION, **TOPOLOGIES[self.topology], "server-id": str(number + 1)}
-        return MariaDBServer(self.household, self._found, name=f"n{number}", options=options)
+        name = f"n{number}"
+        return MariaDBServer(self.household, self._found, name=name, options=options, site=site)
 
     def stop(self) -> None:
         """Stop all nodes and remove their links; safe to call twice."""
@@ -179,7 +183,7 @@ class MariaDBCluster(MariaDBRuns, Cluster):
             leader.resume()
         node.launch()
         node.adopt()
-        node.follow(self.door(node.name, leader.name))
+        node.follow(self.address(node.name, leader.name))
 
     def hold_back(self, node: MariaDBServer) -> None:
         """Stop applying the log on a replica; it goes on receiving it."""
@@ -209,7 +213,8 @@ class MariaDBCluster(MariaDBRuns, Cluster):
             raise Broken(f"{self.name}: a replica did not catch up within {CATCH_UP_S:g} s")
 
         def how(name: str, role: str, port: int) -> tuple[str, dict[str, Any]]:
-            return reached(f"{self.name} {name}", port=port, database=f"dokkaebi_{run_id}")
+            at = self.client_host(name), port
+            return reached(f"{self.name} {name}", at, database=f"dokkaebi_{run_id}")
 
         return msgspec.structs.replace(spec, nodes=self.node_specs(how))
 
@@ -219,8 +224,8 @@ class MariaDBCluster(MariaDBRuns, Cluster):
     def _servers(self) -> Sequence[MariaDBServer]:
         return [self.leader, *(node for node in self._others() if node.processes())]
 
-    def _client_port(self) -> int:
-        return self.front()
+    def _entrance(self) -> Address:
+        return self.client_host(""), self.front()
 
 
 def _admit(node: MariaDBServer) -> None:

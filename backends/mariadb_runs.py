@@ -13,6 +13,7 @@ from typing import Any
 from ..harness.errors import Broken, UsageError
 from ..harness.protocols import ClientSpec, Interruption
 from .mariadb_server import MariaDBServer
+from .network import Address
 
 ISOLATIONS = ("read uncommitted", "read committed", "repeatable read", "serializable")
 FACTORY = "dokkaebi.backends.mariadb_client:open_client"
@@ -46,17 +47,17 @@ def isolation_name(asked: str) -> str:
     return name
 
 
-def reached(node: str, *, port: int, database: str) -> tuple[str, dict[str, Any]]:
+def reached(node: str, at: Address, *, database: str) -> tuple[str, dict[str, Any]]:
     """How a run's clients reach a server: a connection string, and the driver's arguments."""
     arguments = {
-        "host": "127.0.0.1",
-        "port": port,
+        "host": at[0],
+        "port": at[1],
         "user": database,
         "database": database,
         "ssl_disabled": True,
         "node": node,
     }
-    return f"mysql://{database}@127.0.0.1:{port}/{database}", arguments
+    return f"mysql://{database}@{at[0]}:{at[1]}/{database}", arguments
 
 
 class MariaDBRuns:
@@ -75,7 +76,7 @@ class MariaDBRuns:
         """Those that run, the one that takes writes first."""
         raise NotImplementedError
 
-    def _client_port(self) -> int:
+    def _entrance(self) -> Address:
         """Where clients reach the one that takes writes."""
         raise NotImplementedError
 
@@ -88,7 +89,7 @@ class MariaDBRuns:
         database = f"dokkaebi_{run_id}"
         self._create(database)
         self._database = database
-        dsn, arguments = reached(self.name, port=self._client_port(), database=database)
+        dsn, arguments = reached(self.name, self._entrance(), database=database)
         return ClientSpec(backend=self.name, factory=FACTORY, arguments=arguments, dsn=dsn)
 
     def _levels(self, level: str | None) -> None:

@@ -18,6 +18,7 @@ from ..harness.errors import Broken
 from ..harness.household import Household
 from .local import Found, LocalServer, within
 from .mariadb_found import program
+from .network import Address, Site
 
 _LOG_SIZE = "32M"
 _OPTIONS: Mapping[str, str] = {
@@ -67,8 +68,9 @@ class MariaDBServer(LocalServer):
         *,
         name: str = "mariadb",
         options: Mapping[str, str] | None = None,
+        site: Site | None = None,
     ) -> None:
-        super().__init__(household)
+        super().__init__(household, site=site)
         self.name = name
         self.version = found.version
         self._found = found
@@ -122,11 +124,11 @@ class MariaDBServer(LocalServer):
         folder = self._place()
         own = {
             "datadir": str(self.data),
-            "socket": str(folder / "socket"),
+            "socket": str(self._socket()),
             "pid-file": str(folder / "pid"),
             "tmpdir": str(folder),
             "port": str(self.port),
-            "bind-address": "127.0.0.1",
+            "bind-address": self.site.listen,
         }
         options = {**self._options, **own}
         return [
@@ -137,9 +139,12 @@ class MariaDBServer(LocalServer):
 
     # --- questions -------------------------------------------------------------------------------
 
+    def _socket(self) -> Path:
+        return self._place() / "socket"
+
     def address(self) -> dict[str, Any]:
-        """Where it listens itself, and who has all rights there."""
-        return {"host": "127.0.0.1", "port": self.port, "user": "root"}
+        """Where the harness reaches it whatever is cut, and who has all rights there."""
+        return {"unix_socket": str(self._socket()), "user": "root"}
 
     def ask(self, question: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
         """One statement on a connection of its own, in autocommit; its rows. Raises `Broken`."""
@@ -186,13 +191,13 @@ class MariaDBServer(LocalServer):
         within(0.5, look)
         return told[0] if told else "unknown"
 
-    def follow(self, port: int) -> None:
-        """Be a replica of who is behind this port, from where its own data end."""
+    def follow(self, address: Address) -> None:
+        """Be a replica of who is reached at this address, from where its own data end."""
         self.set("read-only", "ON")
         self.ask(
-            "CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = %s, MASTER_USER = 'follower',"
+            "CHANGE MASTER TO MASTER_HOST = %s, MASTER_PORT = %s, MASTER_USER = 'follower',"
             " MASTER_USE_GTID = slave_pos, MASTER_CONNECT_RETRY = 1, MASTER_HEARTBEAT_PERIOD = 1",
-            (port,),
+            address,
         )
         self.ask("START SLAVE")
 

@@ -6,7 +6,7 @@ Each server has a configuration of its own, in which the others' addresses are t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from ..harness.errors import Broken
 from ..harness.protocols import ClientOptions
@@ -14,6 +14,7 @@ from ..harness.trace import Tracer
 from .local import wait_until
 from .nats_client import NatsError, connect
 from .nats_server import MISSING, NatsServer, found
+from .network import LOOPBACK, Address
 from .quorum import Quorum
 
 EMPTY_S = 20.0
@@ -28,23 +29,31 @@ class Nats(Quorum):
     factory = "dokkaebi.backends.nats_client:open_client"
     found = staticmethod(found)
     lacking = MISSING
+    providers: ClassVar[tuple[str, ...]] = ("local", "netns", "docker")
+    counted: ClassVar[bool] = True
 
     def make_node(self, number: int) -> NatsServer:
         """The server of this number."""
-        node: NatsServer = self.equip(NatsServer(self.household, self.binary, name=f"n{number}"))
+        name = f"n{number}"
+        node: NatsServer = self.equip(
+            NatsServer(self.household, self.binary, name=name, site=self.links.site(name))
+        )
         return node
 
     def connect(self) -> None:
-        """A door between every two: the one of them that comes first calls the other.
+        """Of every two, the one that comes first calls the other.
 
         If both called, one call would be given up as superfluous, and elections come too early.
         """
         for at, a in enumerate(self.nodes):
-            later = self.nodes[at + 1 :]
-            doors = [
-                self.doors.open(a.name, b.name, to=b.ports.route, patience_s=CALL_S) for b in later
-            ]
-            a.configure(doors, others=self.size - 1)
+            routes = [self._route(a, b) for b in self.nodes[at + 1 :]]
+            a.configure(routes, others=self.size - 1)
+
+    def _route(self, a: NatsServer, b: NatsServer) -> Address:
+        """Where one calls the other: on loopback at a door, which can be shut."""
+        if self.links.each_pair:
+            return self.address(a.name, b.name)[0], b.ports.route
+        return LOOPBACK, self.doors.open(a.name, b.name, to=b.ports.route, patience_s=CALL_S)
 
     def primary(self) -> NatsServer:
         """The leader of this run's streams (without streams, of the cluster): the last one known
@@ -82,7 +91,8 @@ class Nats(Quorum):
     def _emptied(self) -> bool:
         options = ClientOptions(tracer=Tracer(epoch_ns=0), timeout_s=5.0)
         try:
-            client = connect(self.primary().port, options, node=self.name)
+            leader = self.primary()
+            client = connect((leader.site.host, leader.port), options, node=self.name)
         except OSError:
             return False
         try:

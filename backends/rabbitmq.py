@@ -11,6 +11,7 @@ from ..harness.household import Household
 from ..harness.protocols import Shape
 from .cluster import Cluster
 from .local import wait_until
+from .network import LOOPBACK, Address
 from .quorum import Quorum
 from .rabbitmq_server import MISSING, PASSWORD, TICK_S, USER, RabbitServer, found
 
@@ -30,6 +31,8 @@ class Rabbit(Quorum):
     factory = "dokkaebi.backends.rabbitmq_client:open_client"
     found = staticmethod(found)
     lacking = MISSING
+    providers: ClassVar[tuple[str, ...]] = ("local", "netns", "docker")
+    counted: ClassVar[bool] = True
     members = 1
     topologies = tuple(HANDLING)
     clusters: ClassVar[Mapping[str, str]] = dict.fromkeys(HANDLING, CLASS)
@@ -49,7 +52,9 @@ class Rabbit(Quorum):
     def make_node(self, number: int) -> RabbitServer:
         """The server of this number."""
         name = f"n{number}"
-        node: RabbitServer = self.equip(RabbitServer(self.household, self.binary, name=name))
+        node: RabbitServer = self.equip(
+            RabbitServer(self.household, self.binary, name=name, site=self.links.site(name))
+        )
         return node
 
     def launch(self) -> None:
@@ -58,14 +63,19 @@ class Rabbit(Quorum):
             node.launch()
 
     def connect(self) -> None:
-        """Doors between every two; the first node begins, the others join it."""
+        """Tell all where they reach one another; the first node begins, the others join it."""
         cookie = secrets.token_hex(16)
         for a in self.nodes:
-            others = [b for b in self.nodes if b is not a]
-            doors = {b.name: self.doors.open(a.name, b.name, to=b.ports.nodes) for b in others}
+            others = {b.name: self._way_between(a, b) for b in self.nodes if b is not a}
             first = self.nodes[0].name
             join = None if a.name == first else first
-            a.configure(doors, cookie=cookie, join=join, partitions=self._handling)
+            a.configure(others, cookie=cookie, join=join, partitions=self._handling)
+
+    def _way_between(self, a: RabbitServer, b: RabbitServer) -> Address:
+        """Where one reaches the other: on loopback at a door, which can be shut."""
+        if self.links.each_pair:
+            return self.address(a.name, b.name)[0], b.ports.nodes
+        return LOOPBACK, self.doors.open(a.name, b.name, to=b.ports.nodes)
 
     def primary(self) -> RabbitServer:
         """The node that leads most queues: the last one known while there is none."""

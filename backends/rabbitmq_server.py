@@ -23,6 +23,7 @@ import msgspec
 from ..harness.errors import Broken
 from ..harness.household import Household
 from .local import Found, LocalServer, within
+from .network import LOOPBACK, Address, Site
 
 MISSING = (
     "install rabbitmq-server and erlang-base (system packages) and pika (Python package: "
@@ -66,13 +67,16 @@ class RabbitServer(LocalServer):
 
     start_s = 180.0
 
-    def __init__(self, household: Household, found: Found, *, name: str) -> None:
-        super().__init__(household)
+    def __init__(
+        self, household: Household, found: Found, *, name: str, site: Site | None = None
+    ) -> None:
+        super().__init__(household, site=site)
         self.name = name
         self.version = found.version
         self._found = found
         self.ports = Ports(0, 0)
-        self._doors: Mapping[str, int] = {}
+        self._reached: Mapping[str, Address] = {}
+        """Where it reaches each node, itself too."""
 
     # --- its life --------------------------------------------------------------------------------
 
@@ -83,11 +87,11 @@ class RabbitServer(LocalServer):
         self._run(["/usr/bin/env", "ERL_AFLAGS=-start_epmd false", "erlc", "-o", folder, EPMD])
 
     def configure(
-        self, doors: Mapping[str, int], *, cookie: str, join: str | None, partitions: str
+        self, others: Mapping[str, Address], *, cookie: str, join: str | None, partitions: str
     ) -> None:
-        """Write its configuration: the doors to other nodes, and which of them it joins."""
+        """Write its configuration: where it reaches the other nodes, and which of them it joins."""
         folder = self._place()
-        self._doors = {self.name: self.ports.nodes, **doors}
+        self._reached = {self.name: (LOOPBACK, self.ports.nodes), **others}
         files = {
             "rabbitmq.conf": "\n".join(self._lines(join, partitions)) + "\n",
             "definitions.json": json.dumps(definitions()),
@@ -102,7 +106,9 @@ class RabbitServer(LocalServer):
 
     def _lines(self, join: str | None, partitions: str) -> list[str]:
         lines = [
-            f"listeners.tcp.1 = 127.0.0.1:{self.port}",
+            f"listeners.tcp.1 = {self.site.listen}:{self.port}",
+            # In a namespace clients come from another host.
+            "loopback_users = none",
             "log.console = true",
             "log.file = false",
             f"load_definitions = {self._place() / 'definitions.json'}",
@@ -132,7 +138,8 @@ class RabbitServer(LocalServer):
 
     def _argv(self) -> list[str]:
         folder = self._place()
-        doors = ",".join(f"{name}={port}" for name, port in self._doors.items())
+        doors = ",".join(f"{name}={host}:{port}" for name, (host, port) in self._reached.items())
+        listen = self.site.listen.replace(".", ",")
         environment = {
             "HOME": folder,
             # Without it the start script would stay, and be the one to be asked to end.
@@ -148,10 +155,11 @@ class RabbitServer(LocalServer):
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"-noinput -kernel net_ticktime {TICK_S}",
             # The port is what it looks up as its own where it does not ask our module.
             "ERL_AFLAGS": f"-start_epmd false -epmd_module dokkaebi_epmd -pa {folder}"
-            f" -erl_epmd_port {self.ports.nodes} -kernel inet_dist_use_interface {{127,0,0,1}}",
+            f" -erl_epmd_port {self.ports.nodes} -kernel inet_dist_use_interface {{{listen}}}",
             "ERL_CRASH_DUMP_BYTES": 0,
             "DOKKAEBI_NODE": self.name,
             "DOKKAEBI_PROBE": self.ports.probe,
+            "DOKKAEBI_LISTEN": self.site.listen,
             "DOKKAEBI_DOORS": doors,
         }
         words = [f"{name}={value}" for name, value in environment.items()]
@@ -163,7 +171,7 @@ class RabbitServer(LocalServer):
         """The words that it answers; raises `Broken`."""
         said = b""
         try:
-            with socket.create_connection(("127.0.0.1", self.ports.probe), timeout_s) as line:
+            with socket.create_connection((self.site.host, self.ports.probe), timeout_s) as line:
                 line.sendall(question.encode() + b"\n")
                 while data := line.recv(4096):
                     said += data
@@ -180,7 +188,7 @@ class RabbitServer(LocalServer):
         def look() -> None:
             if self.ask("status")[0] != "true":
                 raise Broken(f"{self.name} does not serve")
-            with socket.create_connection(("127.0.0.1", self.port), 0.5):
+            with socket.create_connection((self.site.host, self.port), 0.5):
                 pass
 
         return within(0.5, look)

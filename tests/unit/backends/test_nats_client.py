@@ -141,6 +141,9 @@ def test_a_consumer_without_a_message_says_so():
 
 
 def test_a_server_waits_for_as_many_as_there_are(tmp_path):
-    text = configuration("n3", 1, Ports(2, 3, 4), [5], tmp_path, others=2)
-    assert 'routes: ["nats-route://127.0.0.1:5", "nats-route://127.0.0.1:2"]' in text
+    text = configuration(
+        "n3", 1, Ports(2, 3, 4), [("10.0.0.9", 5), ("10.0.0.3", 2)], tmp_path, listen="0.0.0.0"
+    )
+    assert 'routes: ["nats-route://10.0.0.9:5", "nats-route://10.0.0.3:2"]' in text
+    assert 'listen: "0.0.0.0:1"' in text
     assert 'advertise: "127.0.0.1:4"' in text
