@@ -313,9 +313,10 @@ def test_a_plain_user_gets_there_by_a_user_namespace(demand):
 
 # --- the same verdict at every depth -------------------------------------------------------------
 
-BROKERS = dict.fromkeys(
-    ("queue/nats-at-least-once", "queue/rabbitmq-quorum"), ["partition-primary"]
-)
+BROKERS = {
+    "queue/nats-at-least-once": ("partition-primary",),
+    "queue/rabbitmq-quorum": ("partition-primary",),
+}
 """Strategies that declare more faults than one, and the one that counts here."""
 
 
