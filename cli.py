@@ -202,7 +202,7 @@ def _per_command(table: dict[str, Any]) -> dict[str, Any]:
     shared = {k.replace("-", "_"): v for k, v in table.items() if not isinstance(v, dict)}
     return {
         name: shared | {k.replace("-", "_"): v for k, v in table.get(name, {}).items()}
-        for name in (*SIX, "report", "convert", "suite")
+        for name in (*SIX, "report", "convert", "replay", "suite")
     }
 
 
@@ -423,6 +423,40 @@ def report(ref: str | None, **options: Any) -> None:
     view = make_view("none", "report", console=output.console(stderr=True))
     finished = check_run(find_run(output.out, ref), view=view)
     click.echo(str(finished.result.folder / "report.html" if finished.result.folder else ""))
+
+
+@main.command()
+@click.argument("ref", metavar="RUN", required=False)
+@click.option("--times", type=click.IntRange(1, 1000), default=5, show_default=True)
+@click.option("--dsn", multiple=True, metavar="URL", help="The server, if it has a password.")
+@common
+def replay(ref: str | None, times: int, dsn: tuple[str, ...], **options: Any) -> None:
+    """Run the same test again, and count how often it finds the same.
+
+    The seed fixes what is asked and when faults are due, not the operating system's timing.
+    """
+    import msgspec
+
+    from . import replaying
+    from .results.store import find_run
+
+    output = _output(options)
+    folder = find_run(output.out, ref)
+    console = output.console(stderr=True)
+
+    def tell(number: int, outcome: Any) -> None:
+        if output.progress != "none":
+            console.print(replaying.line_of(number, times, outcome), soft_wrap=True)
+
+    with _servers() as servers:
+        done = replaying.replay(folder, times, servers=servers, out=output.out, dsn=dsn, tell=tell)
+    if output.as_json:
+        document = msgspec.json.encode(replaying.document(done))
+        click.echo(msgspec.json.format(document, indent=1).decode())
+    else:
+        for line in replaying.summary(done):
+            click.echo(line)
+    sys.exit(done.exit_code)
 
 
 # --- suite ---------------------------------------------------------------------------------------
