@@ -202,7 +202,7 @@ def _per_command(table: dict[str, Any]) -> dict[str, Any]:
     shared = {k.replace("-", "_"): v for k, v in table.items() if not isinstance(v, dict)}
     return {
         name: shared | {k.replace("-", "_"): v for k, v in table.get(name, {}).items()}
-        for name in (*SIX, "report", "convert", "replay", "suite")
+        for name in (*SIX, "report", "convert", "diff", "replay", "suite")
     }
 
 
@@ -423,6 +423,27 @@ def report(ref: str | None, **options: Any) -> None:
     view = make_view("none", "report", console=output.console(stderr=True))
     finished = check_run(find_run(output.out, ref), view=view)
     click.echo(str(finished.result.folder / "report.html" if finished.result.folder else ""))
+
+
+@main.command()
+@click.argument("before", metavar="A")
+@click.argument("now", metavar="B")
+@common
+def diff(before: str, now: str, **options: Any) -> None:
+    """Compare two runs, or two folders of runs: exit 1 where B has an anomaly that A has not."""
+    from .results import comparing
+
+    output = _output(options)
+    found = comparing.differences(
+        comparing.sides(output.out, before), comparing.sides(output.out, now)
+    )
+    with _to_whoever_reads():
+        if output.as_json:
+            click.echo(comparing.as_json(found).decode())
+        else:
+            for line in comparing.lines(found):
+                click.echo(line)
+    sys.exit(1 if found.news else 0)
 
 
 @main.command()

@@ -69,10 +69,10 @@ def wish_of(spec: Spec, *, dsn: Sequence[str] = ()) -> Wish:
         raise UsageError(
             "the run was made on a server whose password was not stored: say --dsn URL again"
         )
-    built_in = spec.label in strategies()
+    as_called = spec.label in strategies() or _is_here(spec)
     return Wish(
-        target=spec.label if built_in else None,
-        strategy=None if built_in else spec.strategy,
+        target=spec.label if as_called else None,
+        strategy=None if as_called else spec.strategy,
         on=spec.backend,
         isolation=spec.isolation,
         faults=spec.faults or ("none",),
@@ -91,6 +91,11 @@ def wish_of(spec: Spec, *, dsn: Sequence[str] = ()) -> Wish:
         params={name: param_text(value) for name, value in spec.params.items()},
         require_progress=spec.require_progress,
     )
+
+
+def _is_here(spec: Spec) -> bool:
+    """Whether the name of the strategy's file means the same file from here."""
+    return Path(spec.label.partition(":")[0]).resolve() == Path(spec.strategy.rpartition(":")[0])
 
 
 def _found(folder: Path) -> tuple[str, ...]:

@@ -492,3 +492,16 @@ def test_the_demo_is_four_lines_two_violated_two_hold(dokkaebi, tmp_path):
     assert len(reports) == 4
     assert seconds < (30 if not os.environ.get("CI") else 60)
     assert Path(tmp_path / "dokkaebi-runs" / "latest").is_symlink()
+
+
+def test_a_run_is_replayed_and_two_are_compared(dokkaebi):
+    dokkaebi("run", "counter/select-then-update", "--time", "2s", "--seed", "1", check=1)
+    again = verdict(dokkaebi("replay", "1", "--times", "2", "--json", check=1))
+    assert (again["found"], again["came_back"]) == (["lost-update"], {"lost-update": 2})
+    safe = ("counter/for-update", "--faults", "none", "--time", "2s", "--seed", "1")
+    dokkaebi("run", *safe, check=0)
+    new = verdict(dokkaebi("diff", "4", "1", "--json", check=1))["tests"][0]
+    assert [(odds["name"], odds["state"]) for odds in new["anomalies"]] == [("lost-update", "new")]
+    assert "label" in {change["name"] for change in new["changes"]}
+    gone = dokkaebi("diff", "1", "4", check=0).stdout
+    assert "gone      lost-update: 1 of 1 before, 0 of 1 now" in gone
