@@ -202,7 +202,7 @@ def _per_command(table: dict[str, Any]) -> dict[str, Any]:
     shared = {k.replace("-", "_"): v for k, v in table.items() if not isinstance(v, dict)}
     return {
         name: shared | {k.replace("-", "_"): v for k, v in table.get(name, {}).items()}
-        for name in (*SIX, "report", "convert", "diff", "replay", "suite")
+        for name in (*SIX, "report", "convert", "diff", "index", "replay", "suite")
     }
 
 
@@ -423,6 +423,19 @@ def report(ref: str | None, **options: Any) -> None:
     view = make_view("none", "report", console=output.console(stderr=True))
     finished = check_run(find_run(output.out, ref), view=view)
     click.echo(str(finished.result.folder / "report.html" if finished.result.folder else ""))
+
+
+@main.command()
+@click.argument(
+    "folder", metavar="[DIR]", required=False, type=click.Path(file_okay=False, path_type=Path)
+)
+@common
+def index(folder: Path | None, **options: Any) -> None:
+    """Write the page of all runs in a folder: a map of cases and faults."""
+    from .results.collected import index_runs
+
+    output = _output(options)
+    click.echo(str(index_runs(folder or output.out)))
 
 
 @main.command()

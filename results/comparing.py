@@ -12,9 +12,7 @@ import msgspec
 
 from ..harness.errors import UsageError
 from . import store
-
-Document = Mapping[str, Any]
-"""A run's `verdict.json`."""
+from .judged import Document, document, test_of
 
 State = Literal["new", "gone", "persists"]
 
@@ -23,8 +21,6 @@ CHANCE: Final = 0.05
 
 FEW: Final = 3
 """Fewer runs than this on a side say nothing of its speed."""
-
-_PLACES: Final = {"on": "backend", "at": "isolation"}
 
 _OWN: Final = frozenset({"epoch_ns", "schema", "seed", "versions"})
 """What of a spec is each run's own, or told elsewhere."""
@@ -140,19 +136,10 @@ def pairs(before: Sequence[Path], now: Sequence[Path]) -> dict[str, tuple[list[P
     tests: dict[str, tuple[list[Path], list[Path]]] = {}
     for place, side in enumerate((before, now)):
         for folder in side:
-            tests.setdefault(_test(document(folder)), ([], []))[place].append(folder)
+            tests.setdefault("/".join(test_of(document(folder))), ([], []))[place].append(folder)
     if all(sum(bool(test[place]) for test in tests.values()) == 1 for place in (0, 1)):
         return {"": (list(before), list(now))}
     return tests
-
-
-def _test(run: Document) -> str:
-    """What a run is a run of, as a suite would call it."""
-    spec = run.get("spec") or {}
-    faults = "+".join(spec.get("faults", ())) or "none"
-    words = [f"{spec.get('label', 'a history')}/{faults}"]
-    words += [f"{word} {spec[name]}" for word, name in _PLACES.items() if spec.get(name)]
-    return " ".join(words)
 
 
 def sides(out: Path, ref: str) -> list[Path]:
@@ -164,18 +151,6 @@ def sides(out: Path, ref: str) -> list[Path]:
             raise UsageError(f"there are no runs in {path}")
         return every
     return [store.find_run(out, ref)]
-
-
-def document(folder: Path) -> Document:
-    """A run's verdict as it was stored."""
-    path = folder / store.VERDICT
-    if not path.is_file():
-        raise UsageError(f"{folder} has no verdict; `dokkaebi check {folder}` judges it")
-    try:
-        read: Document = msgspec.json.decode(path.read_bytes())
-    except msgspec.DecodeError as error:
-        raise UsageError(f"{path}: {error}") from None
-    return read
 
 
 # --- what differs --------------------------------------------------------------------------------

@@ -82,7 +82,7 @@ def run_command(
     heal()
     finished, past = _run(chosen, output, cluster=cluster, jobs=jobs, strict_known=strict_known)
     past.add(finished.cells)
-    page = write_page(finished, output.out, past=Past(output.out, chosen.name))
+    page = write_page(finished, output.out, past=past)
     _print(finished, output, past, page)
     if junit is not None:
         write_junit(finished, junit)
