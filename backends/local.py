@@ -177,6 +177,9 @@ class LocalServer:
         """Cut the power: un-synced writes are lost, no process is left; whether it was seen."""
         if self.disk is None:
             raise Broken(f"{self.name} has no disk of its own")
+        # Without power nobody answers: who lived on for a moment, and took a failed sync for a
+        # success (as MariaDB does with its binary log's), would acknowledge what is lost.
+        self.pause()
         cut = self.disk.lose_power()
         self.kill()
         self.disk.come_back()

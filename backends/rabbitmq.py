@@ -37,7 +37,9 @@ class Rabbit(Quorum):
     topologies = tuple(HANDLING)
     clusters: ClassVar[Mapping[str, str]] = dict.fromkeys(HANDLING, CLASS)
     shapes: tuple[Shape, ...] = ("clients",)
-    ready_s = 180.0
+    # `autoheal` gives up when a node is down for a moment, and tries again a minute later: it has
+    # taken three and a half of them.
+    ready_s = 300.0
 
     def __init__(
         self,

@@ -69,3 +69,32 @@ def test_a_question_that_hangs_is_not_waited_for():
     assert local.within(1.0, lambda: None)
     assert not local.within(1.0, lambda: 1 / 0)
     assert not local.within(0.01, lambda: threading.Event().wait(0.2))
+
+
+def test_nobody_answers_once_the_power_is_lost():
+    """A server that lived on after its disk was gone acknowledged what nobody had."""
+    happened = []
+
+    class Disk:
+        def lose_power(self):
+            happened.append("disk")
+            return True
+
+        def come_back(self):
+            happened.append("back")
+
+    class Server(LocalServer):
+        name = "server"
+
+        def pause(self):
+            happened.append("still")
+            return []
+
+        def kill(self):
+            happened.append("gone")
+            return []
+
+    server = Server(household=None)
+    server.disk = Disk()
+    assert server.lose_power()
+    assert happened == ["still", "disk", "gone", "back"]
