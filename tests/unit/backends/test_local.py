@@ -83,7 +83,7 @@ def test_nobody_answers_once_the_power_is_lost():
         def come_back(self):
             happened.append("back")
 
-    class Server(LocalServer):
+    class Server(local.LocalServer):
         name = "server"
 
         def pause(self):
