@@ -202,7 +202,7 @@ def _per_command(table: dict[str, Any]) -> dict[str, Any]:
     shared = {k.replace("-", "_"): v for k, v in table.items() if not isinstance(v, dict)}
     return {
         name: shared | {k.replace("-", "_"): v for k, v in table.get(name, {}).items()}
-        for name in (*SIX, "report", "convert", "diff", "index", "replay", "suite")
+        for name in (*SIX, "report", "convert", "diff", "index", "replay", "shrink", "suite")
     }
 
 
@@ -491,6 +491,32 @@ def replay(ref: str | None, times: int, dsn: tuple[str, ...], **options: Any) ->
         for line in replaying.summary(done):
             click.echo(line)
     sys.exit(done.exit_code)
+
+
+@main.command()
+@click.argument("ref", metavar="RUN", required=False)
+@click.option("--anomaly", metavar="NAME", help="Which of those that the run found.")
+@click.option("--times", type=click.IntRange(1, 1000), default=5, show_default=True)
+@click.option("--history-only", is_flag=True, help="Run nothing: only the history is made small.")
+@click.option("--dsn", multiple=True, metavar="URL", help="The server, if it has a password.")
+@click.option(
+    "--to",
+    "target",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("tests/anomalies"),
+    show_default=True,
+    help="The folder of the test.",
+)
+@common
+def shrink(ref: str | None, **options: Any) -> None:
+    """Make a violation small: the fewest operations that show it, and a short test that fails.
+
+    The run's folder gets `shrunk.jsonl`; the test is a pytest file that says how often it failed.
+    """
+    from .shrinking_command import run_command
+
+    output = _output(options)
+    sys.exit(run_command(ref, output, servers=_servers, **options))
 
 
 # --- suite ---------------------------------------------------------------------------------------

@@ -505,3 +505,19 @@ def test_a_run_is_replayed_and_two_are_compared(dokkaebi):
     assert "label" in {change["name"] for change in new["changes"]}
     gone = dokkaebi("diff", "1", "4", check=0).stdout
     assert "gone      lost-update: 1 of 1 before, 0 of 1 now" in gone
+
+
+def test_a_violation_is_made_small_and_its_test_fails(dokkaebi, tmp_path):
+    dokkaebi("run", "counter/select-then-update", "--time", "2s", "--seed", "1", check=1)
+    small = verdict(dokkaebi("shrink", "1", "--times", "2", "--json", check=0, timeout=240))
+    assert (small["anomaly"], small["shown"], small["tried"]) == ("lost-update", 2, 2)
+    assert small["operations"] <= 3
+    judged = verdict(
+        dokkaebi("check", small["history"], "--workload", "counter", "--json", check=1)
+    )
+    assert {found["type"] for found in judged["anomalies"]} == {"lost-update"}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", small["test"]]
+    failed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert failed.returncode == 1
+    assert "1 failed" in failed.stdout
+    assert "Let the database do the arithmetic" in failed.stdout
