@@ -411,7 +411,7 @@ def convert(source: str, form: str, target: Path | None, **options: Any) -> None
 
 
 @main.command()
-@click.argument("ref", metavar="RUN", required=False)
+@click.argument("ref", metavar="[RUN]", required=False)
 @common
 def report(ref: str | None, **options: Any) -> None:
     """Write a run's HTML report again."""
@@ -460,7 +460,7 @@ def diff(before: str, now: str, **options: Any) -> None:
 
 
 @main.command()
-@click.argument("ref", metavar="RUN", required=False)
+@click.argument("ref", metavar="[RUN]", required=False)
 @click.option("--times", type=click.IntRange(1, 1000), default=5, show_default=True)
 @click.option("--dsn", multiple=True, metavar="URL", help="The server, if it has a password.")
 @common
@@ -471,7 +471,7 @@ def replay(ref: str | None, times: int, dsn: tuple[str, ...], **options: Any) ->
     """
     import msgspec
 
-    from . import replaying
+    from .failures import replay as replaying
     from .results.store import find_run
 
     output = _output(options)
@@ -494,7 +494,7 @@ def replay(ref: str | None, times: int, dsn: tuple[str, ...], **options: Any) ->
 
 
 @main.command()
-@click.argument("ref", metavar="RUN", required=False)
+@click.argument("ref", metavar="[RUN]", required=False)
 @click.option("--anomaly", metavar="NAME", help="Which of those that the run found.")
 @click.option("--times", type=click.IntRange(1, 1000), default=5, show_default=True)
 @click.option("--history-only", is_flag=True, help="Run nothing: only the history is made small.")
@@ -513,7 +513,7 @@ def shrink(ref: str | None, **options: Any) -> None:
 
     The run's folder gets `shrunk.jsonl`; the test is a pytest file that says how often it failed.
     """
-    from .shrinking_command import run_command
+    from .failures.command import run_command
 
     output = _output(options)
     sys.exit(run_command(ref, output, servers=_servers, **options))

@@ -17,6 +17,7 @@ MAY = {
     "workloads": {"harness", "checkers"},
     "results": {"harness", "checkers"},
     "suite": {"harness", "checkers", "compose", "cli", "results"},
+    "failures": {"harness", "checkers", "compose", "cli", "results", "suite"},
 }
 OF_CHECKERS = {"anomalies", "levels", "models"}
 """What rooms that only tell of anomalies may know of the checkers."""

@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from .harness.choosing import make_workload
-from .harness.formats.jsonl import write_jsonl
-from .harness.plugins import find
-from .harness.spec import load_spec
-from .replaying import wish_of
-from .reproducing import Reproduced, operation_lines, shrink_plan, written
-from .results.store import SPEC, find_run, load_history
-from .shrinking import Shrunk, shrink_history
+from ..harness.choosing import make_workload
+from ..harness.formats.jsonl import write_jsonl
+from ..harness.plugins import find
+from ..harness.spec import load_spec
+from ..results.store import SPEC, find_run, load_history
+from .history import Shrunk, shrink_history
+from .plan import Reproduced, shrink_plan
+from .replay import wish_of
+from .testfile import operation_lines, written
 
 if TYPE_CHECKING:
-    from .cli import Output
-    from .compose import Servers
+    from ..cli import Output
+    from ..compose import Servers
 
 FILE = "shrunk.jsonl"
 

@@ -4,10 +4,10 @@ import msgspec
 import pytest
 
 from dokkaebi import UsageError
+from dokkaebi.failures.replay import Replayed, document, line_of, summary, wish_of
 from dokkaebi.harness.choosing import Wish, choose
 from dokkaebi.harness.plugins import strategies
 from dokkaebi.harness.spec import SECOND
-from dokkaebi.replaying import Replayed, document, line_of, summary, wish_of
 from dokkaebi.suite.tasks import Found, Outcome
 
 MINE = """

@@ -12,12 +12,12 @@ from typing import Any
 
 import msgspec
 
-from .checkers.judge import judge
-from .harness.errors import DokkaebiError, UsageError
-from .harness.history import NEMESIS, History, Op, Operation
-from .harness.interning import freeze
-from .harness.protocols import Workload
-from .harness.verdict import Anomaly, Verdict
+from ..checkers.judge import judge
+from ..harness.errors import DokkaebiError, UsageError
+from ..harness.history import NEMESIS, History, Op, Operation
+from ..harness.interning import freeze
+from ..harness.protocols import Workload
+from ..harness.verdict import Anomaly, Verdict
 
 Shows = Callable[[Sequence[int]], bool]
 """Whether these operations (by the index of their invocation) still show it."""

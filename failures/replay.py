@@ -7,13 +7,13 @@ from pathlib import Path
 
 import msgspec
 
-from .compose import Servers
-from .harness.choosing import Wish, param_text
-from .harness.errors import UsageError
-from .harness.plugins import strategies
-from .harness.spec import Spec, load_spec
-from .results.store import SPEC, VERDICT
-from .suite.tasks import Outcome, Task, carry_out
+from ..compose import Servers
+from ..harness.choosing import Wish, param_text
+from ..harness.errors import UsageError
+from ..harness.plugins import strategies
+from ..harness.spec import Spec, load_spec
+from ..results.store import SPEC, VERDICT
+from ..suite.tasks import Outcome, Task, carry_out
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):

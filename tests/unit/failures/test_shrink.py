@@ -6,11 +6,12 @@ import random
 import pytest
 
 from dokkaebi import UsageError
+from dokkaebi.failures.history import minimised, part, shrink_history
+from dokkaebi.failures.plan import Reproduced
+from dokkaebi.failures.testfile import operation_lines, written
 from dokkaebi.harness.choosing import Wish, choose, make_workload
 from dokkaebi.harness.history import History, Op
 from dokkaebi.harness.plugins import find
-from dokkaebi.reproducing import Reproduced, operation_lines, written
-from dokkaebi.shrinking import minimised, part, shrink_history
 
 
 def recorded(*operations, process=None):

@@ -1,4 +1,4 @@
-"""A failure as a small test: the same strategy with as little as it takes, and a pytest file of it.
+"""A failure with as little as it takes to show it.
 
 Sessions, keys, faults and time are taken away one after another by running the test again; what
 still fails, and most often, is kept. The seed fixes what is asked, not the operating system's
@@ -7,22 +7,19 @@ timing, so how often the small test fails is measured, and said in the file.
 
 from __future__ import annotations
 
-import re
-import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from .compose import Servers
-from .harness.choosing import Wish, choose
-from .harness.errors import UsageError
-from .harness.faults import shortest
-from .harness.spec import SECOND, Spec, show_duration
-from .results.words import clean
-from .suite.expectations import base
-from .suite.tasks import Outcome, Task, carry_out
+from ..compose import Servers
+from ..harness.choosing import Wish, choose
+from ..harness.errors import UsageError
+from ..harness.faults import shortest
+from ..harness.spec import SECOND, Spec, show_duration
+from ..suite.expectations import base
+from ..suite.tasks import Outcome, Task, carry_out
 
 TRIES = 2
 """Runs that must all show it before less is enough."""
@@ -144,94 +141,3 @@ def _size(wish: Wish) -> str:
     keys = next((f", {n}: {wish.params[n]}" for n in ("keys", "names") if n in wish.params), "")
     time = show_duration(wish.time) if wish.time else "as long as usual"
     return f"{wish.workers} workers, {time}, faults {faults}{keys}"
-
-
-# --- the file ------------------------------------------------------------------------------------
-
-
-def written(found: Reproduced, *, sentence: str, history: Sequence[str], run: str) -> str:
-    """A pytest file that fails as the run did; it needs nothing but Dokkaebi's own plugin."""
-    wish, spec = found.wish, found.spec
-    subject = spec.label if spec.label.count("/") == 1 and ".py" not in spec.label else None
-    target = f'"{subject}"' if subject else f'"{_file(spec)}"'
-    words = [
-        f"{found.name} in {spec.label}, first seen in {run}.",
-        "",
-        *textwrap.wrap(clean(sentence, 2_000), 96),
-        "",
-        "The smallest part of that history:",
-        "",
-        *(f"    {clean(line, 88)}" for line in history),
-        "",
-        f"It came back in {found.shown} of {found.tried} runs of this test, which passes once it",
-        "is mended.",
-    ]
-    lines = [
-        f'"""{_in_a_docstring(words)}',
-        '"""',
-        "",
-        "",
-        f"def test_{_identifier(spec.label)}_shows_no_{_identifier(found.name)}(dokkaebi):",
-        "    dokkaebi.run(",
-        f"        {target},",
-        *(f"        {name}={_written(value)}," for name, value in _options(wish, spec)),
-        "    ).must_hold()",
-    ]
-    return "\n".join(line.rstrip() for line in lines) + "\n"
-
-
-def _in_a_docstring(words: Sequence[str]) -> str:
-    text = "\n".join(words).replace("\\", "\\\\")
-    return text.replace('"""', '\\"\\"\\"')
-
-
-def _written(value: Any) -> str:
-    """A value as Python has it, with the quotes that are usual."""
-    return (
-        repr(value) if "\\" in repr(value) or '"' in repr(value) else repr(value).replace("'", '"')
-    )
-
-
-def _options(wish: Wish, spec: Spec) -> Iterator[tuple[str, Any]]:
-    usual, _ = choose(Wish(target=wish.target, strategy=wish.strategy, on=wish.on, seed=spec.seed))
-    yield "faults", list(spec.faults)
-    yield "time", show_duration(spec.time)
-    yield "seed", spec.seed
-    for name in ("on", "isolation", "level", "rate"):
-        if getattr(wish, name) is not None:
-            yield name, getattr(wish, name)
-    for name in ("workers", "processes", "provider", "aim", "require_progress"):
-        if getattr(spec, name) != getattr(usual, name):
-            yield name, getattr(spec, name)
-    if spec.faults and spec.lasts != usual.lasts:
-        yield "for_", show_duration(spec.lasts)
-    params = {name: value for name, value in spec.params.items() if usual.params.get(name) != value}
-    if params:
-        yield "params", params
-
-
-def _file(spec: Spec) -> str:
-    """A user's strategy as pytest finds it from where it is started."""
-    file, _, name = spec.strategy.rpartition(":")
-    path = Path(file)
-    here = Path.cwd()
-    shown = path.relative_to(here) if path.is_relative_to(here) else path
-    return f"{shown}:{name}"
-
-
-def _identifier(text: str) -> str:
-    return re.sub(r"\W+", "_", text.lower()).strip("_")
-
-
-def operation_lines(operations: Sequence[Any]) -> list[str]:
-    """Operations as a reader of the file meets them, in the order of their invocation."""
-    return [
-        f"process {op.process}: {op.f} {_shown(op.asked)} -> {op.type}"
-        + (f" {_shown(op.value)}" if op.value != op.asked else "")
-        + (f" {_shown(op.result)}" if op.result is not None else "")
-        for op in operations
-    ]
-
-
-def _shown(value: Any) -> str:
-    return "" if value is None else msgspec.json.encode(value).decode()
