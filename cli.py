@@ -546,6 +546,35 @@ def suite(name: str, **options: Any) -> None:
     sys.exit(run_command(name, output, heal=_heal, servers=_servers, **options))
 
 
+# --- init ----------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("workload", required=False)
+@common
+def init(workload: str | None, **options: Any) -> None:
+    """Write a first strategy of your own, which runs as it stands."""
+    from .starting import starters, write_starter
+
+    _output(options)
+    if workload is None:
+        click.echo("say of which workload: dokkaebi init " + "|".join(starters()))
+        return
+    target = write_starter(workload, Path())
+    click.echo(f"{target} runs as it stands: dokkaebi run {target}")
+
+
+@main.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print what makes the shell complete commands: eval "$(dokkaebi completion bash)"."""
+    from click.shell_completion import get_completion_class
+
+    made = get_completion_class(shell)
+    if made is not None:
+        click.echo(made(main, {}, "dokkaebi", "_DOKKAEBI_COMPLETE").source())
+
+
 # --- demo ----------------------------------------------------------------------------------------
 
 
