@@ -40,7 +40,38 @@ def test_the_suite_of_the_readme_is_one(tmp_path):
     assert cells == ["orders/none", "orders/kill", "orders/pause", "teeth: naive lock/pause-client"]
 
 
+def parts_that_no_language_changes(name):
+    """Rows, commands, links, headings by their depth, and blocks without their comments."""
+    text = (ROOT / name).read_text()
+    blocks = [
+        re.sub(r" *#[^\n]*", "", block) for block in re.findall(r"```.*?```", text, re.DOTALL)
+    ]
+    return {
+        "rows": re.findall(r"^\| ([A-Z][\w, ]*) \|", text, re.MULTILINE),
+        "commands": re.findall(
+            r"`dokkaebi [^`]*`", re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+        ),
+        "links": [each for each in re.findall(r"\]\(([^)]*)\)", text) if "README" not in each],
+        "headings": re.findall(r"^(#+) ", text, re.MULTILINE),
+        "blocks": blocks,
+    }
+
+
+def test_the_korean_readme_says_what_the_english_one_says():
+    english, korean = map(parts_that_no_language_changes, ("README.md", "README.ko.md"))
+    for part, told in english.items():
+        if part == "commands":
+            assert sorted(told) == sorted(korean[part])
+        else:
+            assert told == korean[part], part
+
+
 def test_links_in_the_pages_lead_somewhere():
-    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+    for page in [
+        ROOT / "README.md",
+        ROOT / "README.ko.md",
+        ROOT / "CONTRIBUTING.md",
+        *(ROOT / "docs").glob("*.md"),
+    ]:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
