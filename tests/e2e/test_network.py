@@ -357,7 +357,7 @@ def test_the_same_strategy_and_fault_get_the_same_verdict(
         target=strategy,
         provider=provider,
         faults=faults,
-        time=(10 if faults else 6) * SECOND,
+        time=(12 if faults else 6) * SECOND,
         seed=1,
     )
     said, lost = judged(wish, servers, tmp_path)
