@@ -26,6 +26,10 @@ from .packets import ADMIN, RANGE, PacketLinks, counted, replacing
 
 _NOT_SHARED = frozenset({"/dev", "/proc", "/run", "/sys", "/tmp", "/lost+found"})
 
+# Docker's own server of names asks the machine's, which need not answer: RabbitMQ, which looks up
+# whoever connects, then let nobody in for eight seconds. Here each question is refused at once.
+_NOBODY_TO_ASK = "nameserver 127.0.0.1\n"
+
 # At its sender where that is a node, so that each lost packet is counted once.
 _TABLE = """
 table inet dokkaebi {
@@ -145,7 +149,13 @@ class Containers(PacketLinks):
         tops = [str(top) for top in Path("/").iterdir() if top.is_dir()]
         programs = [sys.prefix] if sys.prefix.startswith("/tmp/") else []
         read = [place for place in (*sorted(tops), *programs) if place not in _NOT_SHARED]
-        return [*(f"{place}:{place}:ro" for place in read), f"{base}:{base}:rw"]
+        nobody = self._household.base / f"{self._label}.resolv.conf"
+        nobody.write_text(_NOBODY_TO_ASK)
+        return [
+            *(f"{place}:{place}:ro" for place in read),
+            f"{base}:{base}:rw",
+            f"{nobody}:/etc/resolv.conf:ro",
+        ]
 
     # --- what is cut -----------------------------------------------------------------------------
 

@@ -179,6 +179,14 @@ def test_slow_links_are_refused_with_what_would_do(packets):
     packets.network.slow(())
 
 
+def test_no_server_waits_for_a_server_of_names(packets):
+    asked = packets.network.site("n1").command(["getent", "hosts", "198.51.100.1"], None)
+    started = time.monotonic()
+    said = subprocess.run([*map(str, asked)], capture_output=True, timeout=60, check=False)
+    assert (said.returncode, said.stdout) == (2, b"")
+    assert time.monotonic() - started < 1.0
+
+
 def test_two_networks_have_ranges_of_their_own(packets, household):
     other = type(packets.network)(household)
     other.start()
