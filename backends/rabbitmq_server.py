@@ -84,7 +84,9 @@ class RabbitServer(LocalServer):
         """A private folder and ports, and our own epmd in it; not configured yet."""
         folder = self._settle_in()
         self.ports = Ports(self.household.free_port(), self.household.free_port())
-        self._run(["/usr/bin/env", "ERL_AFLAGS=-start_epmd false", "erlc", "-o", folder, EPMD])
+        source = folder / EPMD.name  # a container need not see where we are installed
+        source.write_text(EPMD.read_text())
+        self._run(["/usr/bin/env", "ERL_AFLAGS=-start_epmd false", "erlc", "-o", folder, source])
 
     def configure(
         self, others: Mapping[str, Address], *, cookie: str, join: str | None, partitions: str

@@ -271,6 +271,22 @@ def test_a_node_that_is_cut_off_pauses_itself(rabbitmq_cluster, shared):
     assert until(rabbitmq_cluster.ready, 60)
 
 
+def test_nodes_that_do_not_find_together_are_started_anew(rabbitmq_cluster, shared, monkeypatch):
+    monkeypatch.setattr("dokkaebi.backends.rabbitmq.WHOLE_S", 0.0)
+    before = {node.name: node.processes()[0].pid for node in rabbitmq_cluster.nodes}
+    alone = rabbitmq_cluster.nodes[0]
+    channel_of(shared.open(node="n2"), kind="quorum")
+    cut_off(rabbitmq_cluster, alone)
+    assert published(shared, "kept", node="n2")
+    assert until(lambda: alone.sees() == (0, 0), 30)
+    rabbitmq_cluster.reconnect()
+    assert until(rabbitmq_cluster.ready, 60)
+    after = {node.name: node.processes()[0].pid for node in rabbitmq_cluster.nodes}
+    assert len({pid for name, pid in after.items() if before[name] == pid}) == 1
+    assert after["n1"] != before["n1"]
+    assert got(shared.open(node="n1").handle.channel(), 30)[1] == b"kept"
+
+
 def test_workers_are_spread_and_counted(rabbitmq_cluster, shared):
     clients = [shared.open(process=number) for number in range(3)]
     assert len({client._socket.getpeername() for client in clients}) == 3

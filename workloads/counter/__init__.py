@@ -63,7 +63,7 @@ class Counter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         "for-update-autocommit-mariadb": f"{_HERE}.mariadb:ForUpdateAutocommit",
         "optimistic-version-mariadb": f"{_HERE}.mariadb:OptimisticVersion",
         "version-compared-in-app-mariadb": f"{_HERE}.mariadb:VersionComparedInApp",
-        "row-count-ignored": f"{_HERE}.mariadb:RowCountIgnored",
+        "version-without-row-count-mariadb": f"{_HERE}.mariadb:VersionWithoutRowCount",
         "retry-without-reread": f"{_HERE}.mariadb:RetryWithoutReread",
         "optimistic-version-in-one-snapshot": f"{_HERE}.mariadb:OptimisticVersionInOneSnapshot",
         "updated-at-as-version": f"{_HERE}.mariadb:UpdatedAtAsVersion",

@@ -1,7 +1,7 @@
 """queue: messages go in and are consumed: taken, carried out and acknowledged in one.
 
 Every acknowledged message takes effect as often as is declared (exactly once unless said
-otherwise), and in order where order is declared. No strategy is built in yet.
+otherwise), and in order where order is declared.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     coverage: ClassVar[str] = "contended"
     strategies: ClassVar[Mapping[str, str]] = {
         "skip-locked": f"{_HERE}.postgres:SkipLocked",
+        "skip-locked-mariadb": f"{_HERE}.mariadb:SkipLocked",
         "claim-without-status": f"{_HERE}.postgres:ClaimWithoutStatus",
         "claim-then-work": f"{_HERE}.postgres:ClaimThenWork",
         "lease-and-unique": f"{_HERE}.postgres:LeaseAndUnique",

@@ -245,7 +245,7 @@ class VersionComparedInApp(OptimisticVersion):
             self.mariadb.commit()
 
 
-class RowCountIgnored(OptimisticVersion):
+class VersionWithoutRowCount(OptimisticVersion):
     """A15: the version stands in the UPDATE, and nobody looks whether a row was updated.
 
     Whoever comes second is told that the add was made, and nothing was. Mend it by looking at the
