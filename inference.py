@@ -130,10 +130,7 @@ def _long_fork(look: Look) -> Iterator[Guess]:
 
 def _adds(look: Look) -> Iterator[Guess]:
     """add and read: a counter reads a number, a set its elements."""
-    if look.functions - {"add", "read", "members"} or "add" not in look.functions:
-        return
-    if "members" in look.functions:
-        yield Guess("set", "its members are asked for")
+    if look.functions - {"add", "read"} or "add" not in look.functions:
         return
     reads = [value for value in look.answered.get("read", ()) if value is not None]
     asked = look.asked["add"]

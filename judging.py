@@ -15,13 +15,14 @@ from typing import Any
 import msgspec
 
 from .checkers.bank import BankChecker
+from .checkers.constraint import ConstraintChecker
 from .checkers.judge import judge
 from .checkers.levels import named
 from .checkers.linearizable import LinearizableChecker
-from .checkers.models import MODELS
+from .checkers.models import MODELS, CasRegister
 from .checkers.progress import ProgressChecker
 from .checkers.stats import stats
-from .checkers.wording import label
+from .checkers.wording import show
 from .harness.choosing import make_workload, read_params
 from .harness.errors import MalformedHistory, UsageError
 from .harness.faults import fault_records
@@ -165,19 +166,13 @@ def _inferred(recorded: Recorded, given: Given, meter: Meter) -> Given:
         if given.initial is None and "initial" in _parameters(guess.name):
             meter.note("its initial value is taken to be nil; --initial says otherwise")
         return msgspec.structs.replace(given, model=guess.name)
-    if guess.name == "lock" and not {"ttl", "lease"} & given.params.keys():
-        ttl = find("workloads", "lock")().ttl
-        meter.note(
-            f"its locks are taken to be leases of {ttl:g} s; "
-            "--param ttl=SECONDS or --param lease=null (they never expire) says otherwise"
-        )
     return msgspec.structs.replace(given, workload=guess.name)
 
 
 def _judges(recorded: Recorded, given: Given, meter: Meter) -> Judges:
     if given.model is None and given.workload == "register" and not _keyed_by_us(recorded):
         # A register from elsewhere need not be keyed: the model looks at the values.
-        given = msgspec.structs.replace(given, model="cas-register")
+        given = msgspec.structs.replace(given, workload=None, model="cas-register")
     if given.model is not None:
         return _by_model(recorded, given)
     return _by_workload(recorded, given, meter)
@@ -190,6 +185,7 @@ def _keyed_by_us(recorded: Recorded) -> bool:
 def _by_model(recorded: Recorded, given: Given) -> Judges:
     """Linearizability with a model of the table."""
     name = str(given.model)
+    check_given(given)
     known = _parameters(name)
     values = {param: value_of(text) for param, text in given.params.items()}
     if given.initial is not None:
@@ -231,7 +227,7 @@ def _by_workload(recorded: Recorded, given: Given, meter: Meter) -> Judges:
     params = {name: known[name] for name in fields if run_of_this and known.get(name) is not None}
     params |= read_params(given.params)
     nil = given.initial is not None and value_of(given.initial) is None
-    if given.initial is not None and not (nil and workload.name == "wr"):
+    if given.initial is not None and not (nil and workload.name in _FROM_NIL):
         name = next((name for name in ("start", "initial") if name in fields), None)
         if name is None:
             raise UsageError(_no_parameter(f"workload {workload.name}", "initial", fields))
@@ -240,6 +236,8 @@ def _by_workload(recorded: Recorded, given: Given, meter: Meter) -> Judges:
     level = _level(recorded, given, workload, meter)
     if level is not None and "level" in fields:
         params["level"] = level
+    if not run_of_this:
+        params = {**_assumed(recorded.history, workload, params, meter), **params}
     instance = make_workload(workload, params)
     meta = {
         **msgspec.structs.asdict(instance),
@@ -250,9 +248,9 @@ def _by_workload(recorded: Recorded, given: Given, meter: Meter) -> Judges:
         **({} if given.budget is None else {"budget": given.budget}),
     }
     checkers = instance.checkers({**recorded.history.meta, **meta})
-    if workload.name == "bank" and (total is not None or not _our_bank(recorded.history, instance)):
-        ours = BankChecker(total=total, allow_negative=instance.allow_negative)
-        checkers = [ours if isinstance(one, BankChecker) else one for one in checkers]
+    if not (run_of_this or _BEGINNINGS & params.keys()) or total is not None:
+        found = _found_there(recorded.history, instance, total, nil, meter)
+        checkers = [found.get(type(one), one) for one in checkers]
     if given.budget is not None:
         _spend(checkers, given.budget, workload.name)
 
@@ -272,10 +270,76 @@ def _by_workload(recorded: Recorded, given: Given, meter: Meter) -> Judges:
     )
 
 
-def _our_bank(history: History, bank: Any) -> bool:
-    """Whether the accounts are those of the workload; of others the first read tells the total."""
-    read = next((op.value for op in history.operations("read") if op.type == "ok"), None)
-    return isinstance(read, dict) and set(map(label, read)) == set(map(label, bank.initial()))
+def _assumed(
+    history: History, workload: Any, params: Mapping[str, Any], meter: Meter
+) -> Mapping[str, Any]:
+    """Promises that nobody told and that are held against the history all the same; they are said."""
+    name, told = workload.name, params.keys()
+    if name == "lock" and not {"ttl", "lease"} & told:
+        meter.note(
+            f"its locks are taken to be leases of {workload().ttl:g} s; "
+            "--param ttl=SECONDS or --param lease=null (they never expire) says otherwise"
+        )
+    if name == "queue" and "delivery" not in told:
+        if {"dequeue", "drain"} & set(history.functions):
+            meter.note(
+                "messages may come more than once, as in Jepsen's total-queue; "
+                "--param delivery=exactly or delivery=at-most says otherwise"
+            )
+            return {"delivery": "at-least"}
+        meter.note(
+            "each message is taken to be delivered exactly once; "
+            "--param delivery=at-least or delivery=at-most says otherwise"
+        )
+    if name == "admission" and "limit" not in told:
+        meter.note(
+            f"at most {workload().limit} are taken to be let in; --param limit=N says otherwise"
+        )
+    if name == "rate-limit" and not {"limit", "window"} <= told:
+        meter.note(
+            f"at most {params.get('limit', workload().limit)} are taken to be allowed within "
+            f"{params.get('window', workload().window):g} s; "
+            "--param limit=N and --param window=SECONDS say otherwise"
+        )
+    return {}
+
+
+_BEGINNINGS = frozenset({"start", "keys", "size"})
+"""Parameters that tell what was there at the beginning."""
+
+_FROM_NIL = ("wr", "register")
+"""Workloads whose keys may begin as nil."""
+
+
+def _found_there(
+    history: History, workload: Any, total: int | None, nil: bool, meter: Meter
+) -> Mapping[type, Checker]:
+    """Checkers in the place of those that know what a run of ours begins with."""
+    if workload.name == "bank":
+        # The first read tells the total.
+        return {BankChecker: BankChecker(total=total, allow_negative=workload.allow_negative)}
+    if workload.name == "constraint":
+        return {ConstraintChecker: ConstraintChecker(initial={}, least=workload.least)}
+    if workload.name == "register":
+        first = None if nil or _nil_is_told(history) else workload.start
+        if not nil:
+            meter.note(
+                f"its registers are taken to begin at {show(first)}; --initial says otherwise"
+            )
+        return {LinearizableChecker: LinearizableChecker(CasRegister(initial=first), keyed=True)}
+    return {}
+
+
+def _nil_is_told(history: History) -> bool:
+    """Whether a register was nil: as one of ours never is."""
+    for op in history.operations("read", "cas"):
+        if op.type == "ok" and isinstance(op.value, list) and len(op.value) == 2:
+            seen = op.value[1]
+            if op.f == "cas":
+                seen = seen[0] if isinstance(seen, list) and seen else seen
+            if seen is None:
+                return True
+    return False
 
 
 def _level(recorded: Recorded, given: Given, workload: Any, meter: Meter) -> str | None:

@@ -33,7 +33,8 @@ class _Asked:
     """Everything that was asked: operations with the number of their group and of their member.
 
     A number of a member is of a pair (group, member). `of` is the group of each, `initial` and
-    `everybody` tell who was a member at the beginning and who can ever have been one.
+    `everybody` tell who was a member at the beginning and who can ever have been one, `told` of
+    which groups it is known who was.
     """
 
     ops: Rows
@@ -43,6 +44,7 @@ class _Asked:
     of: I64
     initial: Mask
     everybody: Mask
+    told: Mask
 
     def count(self, members: Mask) -> I64:
         """How many of the members are in each group."""
@@ -74,15 +76,21 @@ class ConstraintChecker:
     name = "constraint"
 
     def __init__(self, *, initial: Mapping[Any, Sequence[Any]], least: int = 1) -> None:
-        """`initial` are each group's members at the beginning, `least` how many must stay."""
+        """`initial` are each group's members at the beginning, `least` how many must stay.
+
+        A group that it does not name may have had any; it is judged once a read saw enough of them.
+        """
         self._initial = {label(group): set(map(freeze, some)) for group, some in initial.items()}
         self._least = least
 
     def check(self, history: History) -> Verdict:
         """Judge every read and every leave that succeeded; count both."""
         all_, seen = self._asked(history)
-        findings = list(self._judge(history, all_, seen))
-        judged = len(seen.rows) + int(((all_.ops.f == _LEAVE) & (all_.ops.type == OK)).sum())
+        bound = self._bound(all_, seen)
+        findings = list(self._judge(history, all_, seen, bound))
+        left = (all_.ops.f == _LEAVE) & (all_.ops.type == OK)
+        counts = bound < FOREVER
+        judged = int(counts[all_.group[seen.rows]].sum()) + int(counts[all_.group[left]].sum())
         if findings:
             return Verdict(verdict="violated", anomalies=merged(findings), judged=judged)
         return Verdict(verdict="holds", judged=judged) if judged else unknown("nobody ever left")
@@ -122,7 +130,8 @@ class ConstraintChecker:
         of[pair] = group
         initial = np.zeros(count, dtype=np.bool_)
         initial[opening] = True
-        everybody = initial.copy()
+        told_of = np.array([str(name) in self._initial for name in named.values], dtype=np.bool_)
+        everybody = initial | ~told_of[of]
         everybody[mine[(ops.f == _JOIN) & (ops.type != FAIL)]] = True
         which, who, _ = once(np.repeat(np.arange(len(read)), shown), saw)
         seen = _Seen(
@@ -132,17 +141,27 @@ class ConstraintChecker:
         )
         at = np.unique(named.of, return_index=True)[1]
         called = [names[row] for row in at.tolist()]
-        return _Asked(ops, named.of, mine, called, of, initial, everybody), seen
+        return _Asked(ops, named.of, mine, called, of, initial, everybody, told_of), seen
 
-    def _judge(self, history: History, all_: _Asked, seen: _Seen) -> Iterator[Anomaly]:
+    def _bound(self, all_: _Asked, seen: _Seen) -> I64:
+        """From which moment on each group must have enough members; `FOREVER` where never."""
+        enough = seen.rows[seen.members >= self._least]
+        bound = np.full(len(all_.told), FOREVER, dtype=np.int64)
+        np.minimum.at(bound, all_.group[enough], all_.ops.ret[enough])
+        first = all_.count(all_.initial) >= self._least
+        return np.where(all_.told, np.where(first, -1, FOREVER), bound)
+
+    def _judge(self, history: History, all_: _Asked, seen: _Seen, bound: I64) -> Iterator[Anomaly]:
         """What is wrong, group by group."""
-        bound = all_.count(all_.initial) >= self._least
         deserted = _deserted(all_, all_.count(all_.everybody) - self._least)
+        # Who is not known to have been there at first is not known to have been absent.
+        deserted = np.where(all_.told & (bound < 0), deserted, FOREVER)
         group = all_.group[seen.rows]
-        odd = (seen.strange > 0) | ((seen.members < self._least) & bound[group])
+        few_seen = (seen.members < self._least) & (all_.ops.call[seen.rows] > bound[group])
+        odd = (seen.strange > 0) | few_seen
         suspects = np.zeros(len(bound), dtype=np.bool_)
         suspects[group[odd]] = True
-        suspects |= bound & (deserted < FOREVER)
+        suspects |= deserted < FOREVER
         if not suspects.any():
             return
         wrong = np.flatnonzero(odd)
@@ -156,7 +175,7 @@ class ConstraintChecker:
                     yield _tell_strange(op, _strangers(history, all_, mine[number], op) - first)
                 else:
                     few.append(op)
-            moment = int(deserted[number]) if bound[number] and deserted[number] < FOREVER else None
+            moment = int(deserted[number]) if deserted[number] < FOREVER else None
             if few or moment is not None:
                 until = min([op.ret for op in few[:1]] + ([moment] if moment is not None else []))
                 pair = _overlapping(_leaves(history, all_, mine[number], until))

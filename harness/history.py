@@ -118,6 +118,9 @@ class History:
         self.time: npt.NDArray[np.int64] = _numbers(
             [op.time for op in events], np.int64, "time", source
         )
+        if (self.time < 0).any():
+            # Times and places in the file cannot be compared: the places are all that every event has.
+            self.time[:] = -1
         self.process: npt.NDArray[np.int32] = _numbers(
             [NEMESIS_PROCESS if op.process == NEMESIS else _client(op) for op in events],
             np.int32,

@@ -35,7 +35,7 @@ def listing(kind: str | None, name: str | None, *, console: Console, as_json: bo
         rows = [row for row in rows if _base(name) in (row["name"], *row.get("aliases", ()))]
         if not rows:
             names = [row["name"] for row in _ROWS[kind]()]
-            raise UsageError(unknown_name(kind.removesuffix("s"), name, names))
+            raise UsageError(unknown_name(kind, name, names))
     if as_json:
         print(msgspec.json.format(msgspec.json.encode(rows), indent=1).decode())
     elif name is not None:

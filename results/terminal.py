@@ -120,6 +120,7 @@ def facts(result: Result, report: Path | None = None) -> list[tuple[str, str]]:
     rows = [
         ("expected", _expected(result)),
         ("found", _found(result)),
+        ("but", _weakened(result)),
         ("faults", faults_line(result)),
         ("coverage", coverage_line(result)),
         ("errors", _errors(result)),
@@ -149,6 +150,12 @@ def _found(result: Result) -> str:
     if len(verdict.not_) > 1:
         return "not " + ", not ".join(verdict.not_[:_LEVELS_SHOWN])
     return ""
+
+
+def _weakened(result: Result) -> str:
+    """What a pass leaves out."""
+    verdict = result.verdict
+    return words.clean(verdict.reason, 400) if verdict.verdict == "holds" else ""
 
 
 def faults_line(result: Result) -> str:

@@ -33,6 +33,8 @@ class Set(Keyed):
 
     def __init__(self, initial: Sequence[Any] = ()) -> None:
         """`initial` are the elements before any operation."""
+        if not isinstance(initial, list | tuple | set | frozenset):
+            raise UsageError(f"a set begins with a list of elements, not with {show(initial)}")
         self.initial = frozenset(map(freeze, initial))
 
     def init(self) -> Hashable:

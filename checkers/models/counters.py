@@ -20,6 +20,8 @@ class Counter(Keyed):
 
     def __init__(self, initial: int = 0) -> None:
         """`initial` is the value before any add."""
+        if type(initial) is not int:
+            raise UsageError(f"a counter begins with a whole number, not with {show(initial)}")
         self.initial = initial
 
     def init(self) -> Hashable:

@@ -109,8 +109,8 @@ class Semaphore(Named):
 
     def __init__(self, k: int = 1, strict_try: bool = False) -> None:
         """`k` permits; `strict_try`: an acquire is refused only while all are taken."""
-        if k < 1:
-            raise UsageError(f"a semaphore needs k of 1 or more, not {k}")
+        if type(k) is not int or k < 1:
+            raise UsageError(f"a semaphore needs a whole k of 1 or more, not {show(k)}")
         self.k = k
         self.refusals = ("acquire",) if strict_try else ()
 

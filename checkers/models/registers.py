@@ -10,7 +10,7 @@ import msgspec
 from ...harness.errors import UsageError
 from ...harness.history import Operation
 from ...harness.interning import vectors
-from ..wording import freeze, label, plain, show
+from ..wording import freeze, label, plain, show, titled
 from .keyed import Group, Keyed, is_pair
 
 UNSEEN = object()
@@ -98,8 +98,12 @@ class MultiRegister(Keyed):
 
     def __init__(self, initial: Mapping[Any, Any] | None = None) -> None:
         """Registers that `initial` does not name start at nil."""
+        if not isinstance(initial, Mapping | None):
+            raise UsageError(
+                f"the registers begin with a map of keys to values, not with {show(initial)}"
+            )
         self.initial = frozenset(
-            (freeze(key), freeze(value)) for key, value in (initial or {}).items()
+            (label(key), freeze(value)) for key, value in (initial or {}).items()
         )
 
     def init(self) -> Hashable:
@@ -137,14 +141,14 @@ class MultiRegister(Keyed):
         """What a transaction claims."""
         parts = [
             f"{'read' if kind == 'r' else 'wrote'} {show(value)} {'of' if kind == 'r' else 'to'} "
-            f"{show(plain(key))}"
+            f"{titled(key)}"
             for kind, key, value in operation.value
         ]
         return ", ".join(parts) or "did nothing"
 
     def shown(self, state: Any) -> Any:
         """The values by key."""
-        return dict(sorted((label(plain(key)), plain(value)) for key, value in state))
+        return dict(sorted((key, plain(value)) for key, value in state))
 
 
 def _says_nothing(op: Operation) -> bool:
@@ -158,14 +162,14 @@ def _mops(op: Operation) -> tuple[tuple[str, Hashable, Hashable], ...]:
     """The micro-operations of a transaction, as (r or w, key, value)."""
     value = op.value if op.type == "ok" else op.asked
     mops = value if isinstance(value, list | tuple) else [None]
-    found = []
+    found: list[tuple[str, Hashable, Hashable]] = []
     for mop in mops:
         if not isinstance(mop, list | tuple) or len(mop) != 3 or mop[0] not in _KINDS:
             raise UsageError(
                 f'operation {op.index}: a txn carries [["r" or "w", key, value], ...], '
                 f"not {value!r}"
             )
-        found.append((_KINDS[mop[0]], freeze(mop[1]), freeze(mop[2])))
+        found.append((_KINDS[mop[0]], label(mop[1]), freeze(mop[2])))
     return tuple(found)
 
 

@@ -52,6 +52,8 @@ def verdict(
         reasons.append(f"seen, and permitted at {level}: {', '.join(permitted)}")
     if wrong:
         outcome = "violated"
+        if level not in broken:
+            out.insert(0, level)
     elif not judged:
         outcome, reasons = "unknown", [NOTHING]
     elif open_ or undecided:

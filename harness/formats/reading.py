@@ -125,7 +125,10 @@ def _order_note(history: History) -> str:
     if len(history) < 2 or (first := int(history.time.min())) != int(history.time.max()):
         return ""
     if first < 0:
-        return "it has no times: what came first in real time is told by the place in the file"
+        return (
+            "not all its events have times: "
+            "what came first in real time is told by the place in the file"
+        )
     return "all its times are equal: what different processes did is taken to be concurrent"
 
 

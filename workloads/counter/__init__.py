@@ -107,7 +107,7 @@ class Counter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def checkers(self, meta: Mapping[str, Any]) -> Sequence[Checker]:
         """The sums, and progress."""
-        return [CounterChecker(initial=self.initial()), ProgressChecker(workload=self.name)]
+        return [CounterChecker(initial=self.start), ProgressChecker(workload=self.name)]
 
     def contends(self, operation: Operation) -> tuple[Hashable, bool] | None:
         """Adds write their key."""
