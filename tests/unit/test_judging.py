@@ -1,5 +1,7 @@
 """What the command says of a history reaches what judges it."""
 
+import json
+
 import pytest
 
 from dokkaebi.compose import check_run_as
@@ -163,6 +165,123 @@ def test_a_bank_from_elsewhere_is_held_to_what_its_first_read_saw(judged):
     assert [a.type for a in both.anomalies] == ["conservation"]
     assert judged(events(poor), params={"total": "4"})[0].verdict == "holds"
     assert judged(events(poor), params={"total": "5"})[0].verdict == "violated"
+
+
+def test_accounts_named_like_ours_are_not_taken_for_ours(judged):
+    before = ("read", "nil", "{0 20, 1 20, 2 20, 3 20, 4 20}")
+    move = ("transfer", "{:from 0, :to 1, :amount 5}", "{:from 0, :to 1, :amount 5}")
+    after = ("read", "nil", "{0 15, 1 25, 2 20, 3 20, 4 20}")
+    gone = ("read", "nil", "{0 15, 1 20, 2 20, 3 20, 4 20}")
+    assert judged(events(before, move, after))[0].verdict == "holds"
+    assert [a.type for a in judged(events(before, move, gone))[0].anomalies] == ["conservation"]
+    said = judged(events(before, move, after), initial="100")[0]
+    assert said.verdict == "violated"
+
+
+def test_every_counter_begins_with_what_was_said(judged):
+    for key in (":a", "99"):
+        text = events(("add", f"[{key} 1]", f"[{key} 1]"), ("read", f"[{key} nil]", f"[{key} 11]"))
+        assert judged(text, initial="10")[0].verdict == "holds"
+        assert judged(text, initial="9")[0].verdict == "violated"
+
+
+def test_registers_of_a_transaction_may_have_numbers_as_names(judged):
+    text = events(("txn", "[[:read 1 nil] [:read 2 nil]]", "[[:read 1 1] [:read 2 0]]"))
+    for initial in ("{1 1, 2 0}", '{"1": 1, "2": 0}'):
+        assert judged(text, model="multi-register", initial=initial)[0].verdict == "holds"
+    assert judged(text, model="multi-register", initial="{1 1}")[0].verdict == "violated"
+
+
+@pytest.mark.parametrize(
+    ("model", "initial", "expected"),
+    [
+        ("multi-register", "5", "begin with a map of keys to values, not with 5"),
+        ("set", "abc", "begins with a list of elements, not with abc"),
+        ("counter", "abc", "begins with a whole number, not with abc"),
+    ],
+)
+def test_a_beginning_of_the_wrong_kind_is_refused(judged, model, initial, expected):
+    with pytest.raises(UsageError, match=expected):
+        judged(events(("add", "1", "1")), model=model, initial=initial)
+
+
+def test_a_level_is_no_promise_of_a_register_from_elsewhere(judged):
+    text = events(("write", "1", "1"))
+    with pytest.raises(UsageError, match="a model is judged for linearizable"):
+        judged(text, level="sequential")
+    assert judged(text, level="linearizable")[0].verdict == "holds"
+
+
+def ours(*lines):
+    """A JSONL history: (process, type, f, value, time or None)."""
+    return "".join(
+        json.dumps(
+            {"process": process, "type": kind, "f": f, "value": value}
+            | ({} if time is None else {"time": time})
+        )
+        + "\n"
+        for process, kind, f, value, time in lines
+    )
+
+
+def test_where_some_events_have_no_time_their_places_count(judged):
+    text = ours(
+        (0, "invoke", "write", 1, None),
+        (1, "invoke", "read", None, 1000),
+        (1, "ok", "read", None, 2000),
+        (0, "ok", "write", 1, 3000),
+    )
+    said = Said()
+    assert judged(text, said, model="cas-register")[0].verdict == "holds"
+    assert any("not all its events have times" in note for note in said.notes)
+
+
+@pytest.mark.parametrize(
+    ("first", "initial", "verdict"),
+    [
+        (0, None, "holds"),
+        (None, None, "holds"),
+        (0, "nil", "violated"),
+        (7, "7", "holds"),
+        (7, None, "violated"),
+    ],
+)
+def test_registers_without_a_run_begin_at_what_they_show(judged, first, initial, verdict):
+    lines = [
+        (0, "invoke", "read", ["x", None], 1),
+        (0, "ok", "read", ["x", first], 2),
+        (0, "invoke", "cas", ["x", [first, 1]], 3),
+        (0, "ok", "cas", ["x", [first, 1]], 4),
+    ]
+    assert judged(ours(*lines), initial=initial)[0].verdict == verdict
+
+
+def test_members_who_were_there_before_the_recording(judged):
+    there = ("read", '["shift" nil]', '["shift" ["alice" "bob"]]')
+    leave = [("leave", f'["shift" "{who}"]', f'["shift" "{who}"]') for who in ("alice", "bob")]
+    rest = ("read", '["shift" nil]', '["shift" ["bob"]]')
+    none = ("read", '["shift" nil]', '["shift" []]')
+    assert judged(events(there, leave[0], rest), workload="constraint")[0].verdict == "holds"
+    said = judged(events(there, *leave, none), workload="constraint")[0]
+    assert [a.type for a in said.anomalies] == ["G2-item"]
+    # Nobody knows whether anybody ever had to be there.
+    assert judged(events(none), workload="constraint")[0].verdict == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("take", "note", "verdict"),
+    [("dequeue", "more than once", "holds"), ("consume", "exactly once", "violated")],
+)
+def test_what_a_queue_is_taken_to_promise_is_said(judged, take, note, verdict):
+    said = Said()
+    text = events(("enqueue", "1", "1"), (take, "nil", "1"), (take, "nil", "1"))
+    assert judged(text, said, workload="queue")[0].verdict == verdict
+    assert any(note in told for told in said.notes)
+    told = Said()
+    assert (
+        judged(text, told, workload="queue", params={"delivery": "at-least"})[0].verdict == "holds"
+    )
+    assert not any("--param delivery" in each for each in told.notes)
 
 
 def test_a_model_takes_its_parameters(judged):
