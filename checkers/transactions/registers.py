@@ -249,6 +249,7 @@ class Registers:
         yield from self._internal()
         yield from self._told("future-read", seen[~other & (source > seen)], True)
         yield from self._lost_updates()
+        yield from self._lost_writes()
 
     def _told(self, name: str, read: Rows, with_write: bool) -> Iterator[Finding]:
         if len(read):
@@ -289,6 +290,24 @@ class Registers:
         if len(same):
             one, two = (int(self.row[self.first[order[same[0] + i]]]) for i in (0, 1))
             yield Finding("lost-update", len(same), (one, two))
+
+    def _lost_writes(self) -> Iterator[Finding]:
+        """Acknowledged writes to keys where final reads, begun after them, found nothing but nil."""
+        txns = self.txns
+        read = self.reads[txns.final[self.owner[self.reads]]]
+        if not len(read):
+            return
+        begun = np.full(len(txns.keys), -1, dtype=np.int64)
+        np.maximum.at(begun, txns.key[read], txns.call[self.owner[read]])
+        begun[txns.key[read[txns.value[read] != NIL]]] = -1
+        rows = self.writes.rows
+        owner = self.owner[rows]
+        due = (txns.type[owner] == OK) & ~txns.final[owner]
+        lost = rows[due & (txns.ret[owner] < begun[txns.key[rows]])]
+        if len(lost):
+            mine = read[txns.key[read] == txns.key[lost[0]]]
+            last = mine[np.argmax(txns.call[self.owner[mine]])]
+            yield Finding("lost-write", len(lost), (int(lost[0]), int(last)))
 
 
 def _pairs(one: Rows, two: Rows) -> Rows:
