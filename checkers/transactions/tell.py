@@ -220,11 +220,16 @@ class Teller:
         return self._internal(first, one, two)
 
     def _versions(self, finding: Finding, who: Sequence[str]) -> str:
-        read = [
-            f"{name} had {self._did(step) if self._txns.kind[step] != READ else self._read(step)}"
-            for name, step in zip(who, finding.steps, strict=True)
-        ]
-        return f"{'; '.join(read)}: the versions of this key have no order that fits"
+        told = _and(
+            [
+                f"{name}'s {self._did(step)}"
+                if self._txns.kind[step] != READ
+                else f"{name}'s read of {self._read(step)}"
+                for name, step in zip(who, finding.steps, strict=True)
+            ]
+        )
+        order = "come before each other" if len(who) == 2 else "follow one another in a circle"
+        return f"{told} would have to {order}, by what was read of them and when"
 
     def _internal(self, who: str, before: int, read: int) -> str:
         if self._txns.kind[read] != READ:
@@ -254,8 +259,7 @@ class Teller:
             f"T{number} = {self._told(txn)} (process {int(self._txns.process[txn])})"
             for number, txn in enumerate(members, start=1)
         ]
-        head = " and ".join([", ".join(told[:-1]), told[-1]] if len(told) > 1 else told)
-        return f"Let {head}."
+        return f"Let {_and(told)}."
 
     def _told(self, txn: int) -> str:
         mops = self._mops(txn)
@@ -277,6 +281,10 @@ class Teller:
         operation = self._history.operation(int(self._txns.index[txn]))
         value: Any = operation.value if operation.type == "ok" else operation.asked
         return [tuple(mop) for mop in value]
+
+
+def _and(told: Sequence[str]) -> str:
+    return " and ".join([", ".join(told[:-1]), told[-1]] if len(told) > 1 else told)
 
 
 def _seen(value: Any) -> str:
