@@ -185,3 +185,30 @@ def test_a_user_may_build_on_a_register():
     written = [(0, "write", 1), (0, "write", 2)]
     assert told(Sticky(), *written, (1, "read", None, 1)) == "holds"
     assert told(Sticky(), *written, (1, "read", None, 2)).startswith("Process 1 read 2, which")
+
+
+class Broken:
+    """A user's model whose `step`, or whose beginning, answers what cannot be a state."""
+
+    def __init__(self, answer, begins=0):
+        self.answer, self.begins = answer, begins
+
+    def init(self):
+        return self.begins
+
+    def step(self, state, operation):
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        (Broken(True), "Broken.step, operation 0: expected the states that may follow, not true"),
+        (Broken(None), "Broken.step, operation 0: expected the states that may follow, not nil"),
+        (Broken(["a", []]), r"Broken.step, operation 0: a state is a hashable value .* not \[\]"),
+        (Broken([1], {}), r"Broken.init: a state is a hashable value .* not \{\}"),
+    ],
+)
+def test_a_users_model_that_answers_no_states_is_told_so(model, expected):
+    with pytest.raises(UsageError, match=expected):
+        LinearizableChecker(model).check(in_turn((0, "poke", 1)))
