@@ -31,7 +31,9 @@ def listing(kind: str | None, name: str | None, *, console: Console, as_json: bo
             console.print(line)
         return
     rows = _ROWS[kind]()
-    if name is not None:
+    if kind == "anomalies" and name in _anomalies.GROUPS:
+        rows = [{"name": name, "what": _anomalies.GROUPS[name], "explained": _grouped(name)}]
+    elif name is not None:
         rows = [row for row in rows if _base(name) in (row["name"], *row.get("aliases", ()))]
         if not rows:
             names = [row["name"] for row in _ROWS[kind]()]
@@ -42,6 +44,15 @@ def listing(kind: str | None, name: str | None, *, console: Console, as_json: bo
         _explain(rows[0], console)
     else:
         _table(rows, console)
+
+
+def _grouped(name: str) -> str:
+    """What is said of a phenomenon that is known by what it follows from."""
+    found = [each for each in _anomalies.ANOMALIES if name in _anomalies.implied([each])]
+    told = f"\nIt is reported as what it follows from: {', '.join(found)}." if found else ""
+    return (
+        f"{_anomalies.GROUPS[name]}\nLevels are defined by it; no checker finds it by itself.{told}"
+    )
 
 
 def _base(name: str) -> str:

@@ -470,7 +470,9 @@ def test_list_strategies_as_json_has_what_each_declares(dokkaebi):
 
 def test_list_anomalies_explains_one(dokkaebi):
     assert "double-hold" in dokkaebi("list", "anomalies", "double-hold", check=0).stdout
-    assert "did you mean" in dokkaebi("list", "anomalies", "double-hald", check=2).stderr
+    assert "follows from: G-single." in dokkaebi("list", "anomalies", "GSIb", check=0).stdout
+    unknown = dokkaebi("list", "anomalies", "double-hald", check=2).stderr
+    assert "there is no anomaly 'double-hald'; did you mean double-hold" in unknown
 
 
 def test_the_environment_and_the_configuration_file_give_defaults(dokkaebi, tmp_path):
