@@ -10,6 +10,8 @@ import re
 import sys
 from pathlib import Path
 
+import anomaly_pages
+
 from dokkaebi.checkers.anomalies import noun
 from dokkaebi.harness.plugins import find, registered, strategies
 from dokkaebi.suite.catalogue import catalogue
@@ -194,12 +196,19 @@ def main() -> None:
     options = parser.parse_args()
     if options.measured is not None:
         take_over(options.measured)
-    for name, page in PAGES.items():
+    pages = {name: page() for name, page in PAGES.items()} | anomaly_pages.pages()
+    for name, text in pages.items():
         path = HERE.parent / name
         if not options.check:
-            path.write_text(page())
-        elif not path.exists() or path.read_text() != page():
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+        elif not path.exists() or path.read_text() != text:
             sys.exit(f"{name} is out of date: make docs")
+    for path in sorted((HERE / "anomalies").iterdir()):
+        if f"docs/anomalies/{path.name}" not in pages:
+            if options.check:
+                sys.exit(f"docs/anomalies/{path.name} is of nothing any more: make docs")
+            path.unlink()
 
 
 if __name__ == "__main__":

@@ -1,11 +1,15 @@
 """The pages that are drawn from the code are up to date; no page names what is not there."""
 
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+from click.testing import CliRunner
+
 import dokkaebi
+from dokkaebi.cli import main
 
 ROOT = Path(dokkaebi.__file__).parent.resolve()
 
@@ -14,6 +18,28 @@ def test_the_page_of_strategies_is_what_the_code_says():
     command = [sys.executable, ROOT / "docs" / "generate.py", "--check"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_each_anomaly_has_an_example_and_its_command_finds_it(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    monkeypatch.chdir(ROOT)
+    import anomaly_pages
+
+    from dokkaebi.checkers.anomalies import ANOMALIES
+
+    lacking = [name for name in ANOMALIES if anomaly_pages.example_of(name) is None]
+    assert lacking == ["G2", "oversell"]  # no checker sees predicates, or stock that is sold
+    examples = {path.stem for path in (ROOT / "docs/examples").glob("*.jsonl")}
+    assert examples | set(lacking) <= ANOMALIES.keys()
+    assert anomaly_pages.options().keys() <= examples
+    for name in examples:
+        said = CliRunner().invoke(main, [*anomaly_pages.arguments(name), "--json"])
+        found = [each["type"] for each in json.loads(said.stdout)["anomalies"]]
+        assert name in {each.removesuffix("-process").removesuffix("-realtime") for each in found}
+        assert len(found) == (2 if name in ("cyclic-versions", "dirty-update") else 1), (
+            name,
+            found,
+        )
 
 
 def test_every_strategy_that_the_readme_names_exists():
