@@ -20,20 +20,49 @@ NOTES: Final = {
     "garbage-read": "nobody ever wrote this value",
     "G1a": "this value was written by a transaction that failed",
     "G1b": "this value was not yet final: its transaction overwrote it later",
+    "internal": "the transaction itself had seen or written something else",
+    "future-read": "the transaction itself wrote this only afterwards",
+    "incompatible-order": "somebody else read these in another order",
+    "cyclic-versions": "the versions of this key would go round in a circle",
+    "duplicate-elements": "an element that was appended once stands here twice",
+    "dirty-update": "this builds on what a failed transaction had written",
+    "fractured-read": "half of what one transaction wrote together",
+    "non-monotonic-view": "older than what this transaction had already seen",
+    "causality-violation": "what this had already led to was known here",
+    "long-fork": "somebody else saw these writes in the other order",
     "duplicate": "this was handed out before",
     "double-success": "this had already succeeded for somebody else",
     "conservation": "the total should never change",
     "overdraft": "a balance should never fall below zero",
     "oversell": "there was not enough left",
     "lost-element": "an acknowledged element is missing here",
+    "lost-message": "it was acknowledged, and never had its effect",
+    "duplicate-effect": "a message had its effect more than once",
+    "order-violation": "what came first had its effect later",
+    "bad-estimate": "further from the truth than was promised",
+    "divergence": "the source has another value, and nobody writes any more",
+    "stale-beyond-bound": "older than was promised",
+    "deadlock": "still refused, and nobody lets go",
+    "livelock": "aborted again, as all before it",
+    "no-progress": "nothing of this kind has succeeded for long",
     "lost-write": "an acknowledged write is missing here",
     "read-your-writes": "this process's own earlier write is missing here",
+    "monotonic-writes": "an earlier write of the same process is missing here",
+    "writes-follow-reads": "what the write had been based on is missing here",
     "non-monotonic-read": "older than what this process had already read",
     "over-admission": "the limit had already been reached",
     "ghost-effect": "nothing that was asked explains this effect",
     "double-hold": "granted while somebody else's lease still runs",
     "expired-hold": "granted while somebody else, whose lease has ended, still works",
 }
+
+
+def _usual(name: str) -> str:
+    """What is wrong with the guilty line of an anomaly, whatever its variant."""
+    base = name.removesuffix("-process").removesuffix("-realtime")
+    if base.endswith("-cycle-exists"):
+        return "no order of these explains all that was read"
+    return NOTES.get(base, "this is what cannot be")
 
 
 def mark(ladder: Ladder, anomaly: Anomaly) -> Ladder:
@@ -242,6 +271,5 @@ def _last_answer(ladder: Ladder, anomaly: Anomaly) -> Ladder:
     rows = _answers(ladder, accused)
     if not rows:
         return ladder
-    usual = NOTES.get(anomaly.type) or "this is what cannot be"
-    note = evidence.get("note") or _bounds(evidence) or usual
+    note = evidence.get("note") or _bounds(evidence) or _usual(anomaly.type)
     return _marked(ladder, {rows[-1]: words.clean(str(note), 200)})

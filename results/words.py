@@ -92,12 +92,20 @@ def answered(operation: Operation, limit: int = 120) -> str:
             return "refused"
         return "failed" + (f": {clean(operation.error, limit)}" if operation.error else "")
     if _is_txn(operation.f, operation.value):
-        return f"→ {_mops(operation.value, limit)}"
+        return f"→ {_mops(operation.value, limit, heard=True)}"
     if operation.result is not None:
         return f"→ {told(operation.result, limit)}"
     if operation.value != operation.asked:
         return f"→ {told(_filled(operation.asked, operation.value), limit)}"
-    return "ok"
+    return "→ nil" if _asks(operation) else "ok"
+
+
+def _asks(operation: Operation) -> bool:
+    """Whether it wants an answer: then one without a value answered nil."""
+    asked = operation.asked
+    if isinstance(asked, list | tuple):
+        return len(asked) == 2 and asked[1] is None
+    return asked is None and operation.f in ("read", "consume", "dequeue")
 
 
 def _is_txn(f: str, value: Any) -> bool:
@@ -106,13 +114,14 @@ def _is_txn(f: str, value: Any) -> bool:
     )  # fmt: skip
 
 
-def _mops(mops: list[Any], limit: int) -> str:
-    """A transaction's micro-operations: `r 5 → [2] · append 6 3`."""
-    return clean(" · ".join(_mop(*mop) for mop in mops), limit)
+def _mops(mops: list[Any], limit: int, *, heard: bool = False) -> str:
+    """A transaction's micro-operations: `r 5 → [2] · append 6 3`; `heard`: reads have answers."""
+    return clean(" · ".join(_mop(f, key, value, heard) for f, key, value in mops), limit)
 
 
-def _mop(f: Any, key: Any, value: Any) -> str:
-    if value is None:
+def _mop(f: Any, key: Any, value: Any, heard: bool) -> str:
+    """One of them; a read that was heard of and saw nothing saw nil."""
+    if value is None and not (heard and f == "r"):
         return f"{show(f)} {told(key)}"
     return f"{show(f)} {told(key)} {'→ ' if f == 'r' else ''}{told(value)}"
 
