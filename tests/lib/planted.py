@@ -21,6 +21,12 @@ ALONG = {
 }
 """What necessarily comes along with an anomaly, by its definition."""
 
+ALONG_IN = {
+    # Nobody wrote after the final read of nil, so the lost write follows it in the graph too.
+    ("rw-register", "lost-write"): {"G-single-realtime"},
+}
+"""What comes along with an anomaly in one kind of history only."""
+
 NOT = {
     # What each anomaly rules out of the levels below, the strongest first.
     "G0": "everything",
@@ -90,7 +96,8 @@ class Planted:
     @property
     def shows(self) -> set[str]:
         """Every anomaly that must be reported."""
-        return {self.anomaly} | ALONG.get(self.anomaly, set())
+        along = ALONG.get(self.anomaly, set())
+        return {self.anomaly} | along | ALONG_IN.get((self.kind, self.anomaly), set())
 
     @property
     def broken(self) -> set[str]:
