@@ -13,7 +13,7 @@ from ..harness.errors import UsageError
 from ..harness.household import Household
 from .local import Found
 from .mariadb_found import MISSING, choose, found
-from .mariadb_runs import MariaDBRuns
+from .mariadb_runs import OwnMariaDBRuns
 from .mariadb_server import MariaDBServer
 from .network import LOOPBACK, Address
 
@@ -28,7 +28,7 @@ TOPOLOGIES: Mapping[str, Mapping[str, str]] = {
 }
 
 
-class MariaDB(MariaDBRuns, MariaDBServer):
+class MariaDB(OwnMariaDBRuns, MariaDBServer):
     """One MariaDB server of ours."""
 
     clusters: ClassVar[Mapping[str, str]] = dict.fromkeys(
@@ -44,7 +44,7 @@ class MariaDB(MariaDBRuns, MariaDBServer):
         if self.topology not in TOPOLOGIES:
             known = ", ".join((*TOPOLOGIES, *self.clusters))
             raise UsageError(f"mariadb has no topology {topology!r}; it has {known}")
-        MariaDBRuns.__init__(self)
+        OwnMariaDBRuns.__init__(self)
         MariaDBServer.__init__(self, household, choose(version), options=TOPOLOGIES[self.topology])
 
     @classmethod

@@ -18,7 +18,7 @@ from ..harness.protocols import ClientSpec
 from .cluster import Cluster
 from .local import Found, wait_until
 from .mariadb_found import MISSING, choose, found
-from .mariadb_runs import MariaDBRuns, reached
+from .mariadb_runs import OwnMariaDBRuns, reached
 from .mariadb_server import REPLICATION, MariaDBServer
 from .network import Address, Site
 
@@ -41,7 +41,7 @@ SOON_S = 6.0
 """How long a replica may take until it follows again, or stands still."""
 
 
-class MariaDBCluster(MariaDBRuns, Cluster):
+class MariaDBCluster(OwnMariaDBRuns, Cluster):
     """A primary and its replica, both ours."""
 
     providers: ClassVar[tuple[str, ...]] = ("local", "netns", "docker")
@@ -53,7 +53,7 @@ class MariaDBCluster(MariaDBRuns, Cluster):
         topology: str | None = None,
         provider: str = "local",
     ) -> None:
-        MariaDBRuns.__init__(self)
+        OwnMariaDBRuns.__init__(self)
         Cluster.__init__(self, household, size=2, provider=provider)
         self.topology = topology or "replicas"
         self._found = choose(version)

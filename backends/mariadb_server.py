@@ -144,17 +144,17 @@ class MariaDBServer(LocalServer):
 
     def address(self) -> dict[str, Any]:
         """Where the harness reaches it whatever is cut, and who has all rights there."""
-        return {"unix_socket": str(self._socket()), "user": "root"}
+        return {"unix_socket": str(self._socket()), "user": "root", "ssl_disabled": True}
 
     def ask(self, question: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
         """One statement on a connection of its own, in autocommit; its rows. Raises `Broken`."""
-        return [tuple(row) for row in _ask(self.address(), question, parameters)]
+        return [tuple(row) for row in ask(self.address(), question, parameters)]
 
     def tell(self, question: str) -> dict[str, Any]:
         """The first row that a SHOW answers, by its columns; empty where there is none."""
         from pymysql.cursors import DictCursor
 
-        rows = _ask(self.address(), question, None, cursorclass=DictCursor)
+        rows = ask(self.address(), question, None, cursorclass=DictCursor)
         return dict(rows[0]) if rows else {}
 
     def answers(self) -> bool:
@@ -267,9 +267,10 @@ def _typed(value: str) -> str | int:
     return int(value) if value.isdigit() else value
 
 
-def _ask(
+def ask(
     address: Mapping[str, Any], question: str, parameters: Sequence[Any] | None, **options: Any
 ) -> Sequence[Any]:
+    """One statement on a connection of its own, in autocommit; its rows. Raises `Broken`."""
     import pymysql
 
     try:
@@ -279,7 +280,6 @@ def _ask(
             autocommit=True,
             connect_timeout=5,
             read_timeout=30,
-            ssl_disabled=True,
         )
         try:
             with connection.cursor() as cursor:

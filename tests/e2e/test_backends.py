@@ -1,61 +1,22 @@
 """The servers for real: their lives, and what their clients say about each operation."""
 
 import asyncio
-import importlib
-import subprocess
-import sys
 import threading
 import time
 
 import psycopg
 import pytest
 import redis
+from places import Place, until
 
 from dokkaebi import Broken, Unavailable, UsageError
-from dokkaebi.backends.external import external
 from dokkaebi.backends.postgres import Postgres
 from dokkaebi.backends.sqlite import Sqlite
 from dokkaebi.backends.valkey import Valkey
 from dokkaebi.harness.processes import living
-from dokkaebi.harness.protocols import ClientOptions, Kill, Logs, Pause
-from dokkaebi.harness.registry import harnesses_folder
-from dokkaebi.harness.trace import Tracer
+from dokkaebi.harness.protocols import Kill, Logs, Pause
 
 TABLE = "CREATE TABLE t (k int PRIMARY KEY, v int NOT NULL CHECK (v < 1000))"
-
-
-class Place:
-    """A run's place on a server, with clients that record."""
-
-    def __init__(self, server, run_id, isolation=None):
-        self.server = server
-        self.spec = server.prepare(run_id, isolation=isolation)
-        module, _, function = self.spec.factory.partition(":")
-        self.factory = getattr(importlib.import_module(module), function)
-        self.tracer = Tracer(epoch_ns=0)
-        self.clients = []
-
-    def open(self, **options):
-        client = self.factory(self.spec.arguments, ClientOptions(tracer=self.tracer, **options))
-        if not options.get("asynchronous"):
-            self.clients.append(client)
-        return client
-
-    def steps(self):
-        """(text, what it got, error) of the steps since the last call."""
-        return [(row[5], row[7], row[8]) for row in self.tracer.drain()]
-
-    def leave(self):
-        for client in self.clients:
-            client.close()
-        self.server.finish()
-
-
-def until(true, seconds=5.0):
-    deadline = time.monotonic() + seconds
-    while not true() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return true()
 
 
 # --- the life of a server ------------------------------------------------------------------------
@@ -708,80 +669,3 @@ def test_a_file_for_each_run(household):
     place.leave()
     with pytest.raises(UsageError, match="serializable"):
         backend.prepare("two", isolation="read committed")
-
-
-def test_an_external_postgres_gets_a_database_and_loses_it(postgres_server, household):
-    server = external(postgres_server._admin_dsn(), household)
-    server.start()
-    assert server.version == postgres_server.version
-    place = Place(server, "outside")
-    assert place.open().handle.execute("SELECT current_database()").fetchone() == (
-        "dokkaebi_outside",
-    )
-    place.leave()
-    server.stop()
-    assert server._ask("SELECT 1 FROM pg_database WHERE datname = 'dokkaebi_outside'") == []
-
-
-ORPHAN = """
-import sys, time
-from dokkaebi.backends.external import external
-from dokkaebi.harness.household import Household
-household = Household()
-external(sys.argv[1], household).prepare("orphan", isolation=None)
-external(sys.argv[2], household).prepare("orphan", isolation=None)
-print("ready", flush=True)
-time.sleep(60)
-"""
-
-
-def test_what_a_killed_harness_made_elsewhere_is_removed(postgres_server, valkey_server):
-    address = postgres_server._admin_dsn().replace("postgres@", "postgres:secret@")
-    there = f"valkey://127.0.0.1:{valkey_server.port}/7"
-    with subprocess.Popen(
-        [sys.executable, "-c", ORPHAN, address, there], stdout=subprocess.PIPE, text=True
-    ) as harness:
-        assert harness.stdout.readline() == "ready\n"
-        (registry,) = harnesses_folder().glob(f"{harness.pid}-*")
-        assert "drop_database" in registry.read_text()
-        assert "secret" not in registry.read_text()
-        harness.kill()
-    orphan = "SELECT 1 FROM pg_database WHERE datname = 'dokkaebi_orphan'"
-    assert until(lambda: not postgres_server._ask(orphan))
-    with redis.Redis(port=valkey_server.port, db=7) as left:
-        assert until(lambda: left.dbsize() == 0)
-    assert until(lambda: not registry.exists())
-
-
-def test_an_external_postgres_that_allows_no_database_is_refused(postgres_server):
-    postgres_server._ask("CREATE ROLE humble LOGIN")
-    dsn = postgres_server._admin_dsn().replace("postgres@", "humble@")
-    with pytest.raises(UsageError, match="CREATEDB"):
-        external(dsn).start()
-    postgres_server._ask("DROP ROLE humble")
-
-
-def test_an_external_valkey_must_be_empty_and_is_claimed(valkey_server, household):
-    address = f"valkey://127.0.0.1:{valkey_server.port}"
-    with redis.Redis(port=valkey_server.port, db=3) as precious:
-        precious.set("precious", 1)
-        with pytest.raises(UsageError, match="must be empty"):
-            external(f"{address}/3", household).prepare("outside", isolation=None)
-        server = external(f"{address}/5", household)
-        server.start()
-        place = Place(server, "outside")
-        place.open().handle.set("k", 1)
-        with pytest.raises(UsageError, match="run outside"):
-            external(f"{address}/5").prepare("other", isolation=None)
-        place.leave()
-        server.stop()
-        assert precious.get("precious") == b"1"
-        precious.delete("precious")
-    with redis.Redis(port=valkey_server.port, db=5) as left:
-        assert left.dbsize() == 0
-
-
-def test_an_address_where_nobody_answers(household):
-    for scheme in ("postgresql", "redis"):
-        with pytest.raises(Unavailable, match="does not answer"):
-            external(f"{scheme}://127.0.0.1:{household.free_port()}").start()

@@ -1,4 +1,4 @@
-"""A run's place on a cluster, with clients that record; and waiting for what comes soon."""
+"""A run's place on a server or cluster, with clients that record; and waiting for what comes soon."""
 
 import time
 from contextlib import contextmanager
@@ -11,11 +11,11 @@ from dokkaebi.harness.trace import Tracer
 
 
 class Place:
-    """What `prepare` makes, and the clients opened there."""
+    """What `prepare` makes, and the clients opened there; asynchronous ones are the caller's."""
 
-    def __init__(self, backend, run_id):
+    def __init__(self, backend, run_id, isolation=None):
         self.backend = backend
-        self.spec = backend.prepare(run_id, isolation=None)
+        self.spec = backend.prepare(run_id, isolation=isolation)
         self.tracer = Tracer(epoch_ns=0)
         self.clients = []
 
@@ -25,7 +25,8 @@ class Place:
         spec = next((each for each in self.spec.nodes if each.name == node), self.spec)
         open_client = load_object(self.spec.factory)
         client = open_client(spec.arguments, ClientOptions(tracer=self.tracer, **options))
-        self.clients.append(client)
+        if not options.get("asynchronous"):
+            self.clients.append(client)
         return client
 
     def steps(self):
