@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -18,8 +19,20 @@ from ..harness.plugins import find, registered, strategies, unknown_name
 
 Row = dict[str, Any]
 
-_ONLY_EXPLAINED = ("explained", "aliases", "functions", "parameters")
-"""What is told of one thing and would make the table of all of them too wide."""
+_COLUMNS = {
+    "workloads": ("name", "methods", "what"),
+    "strategies": ("name", "needs", "verdict", "what"),
+    "backends": ("name", "what"),
+    "faults": ("name", "what"),
+    "models": ("name", "what"),
+    "levels": ("name", "what"),
+    "anomalies": ("name", "what"),
+}
+"""What the table of a kind shows; the rest is told of one thing by itself."""
+
+_GAP = 2
+_LEAST = 40
+"""How wide the last column has to be before it stands in the table."""
 
 
 def listing(kind: str | None, name: str | None, *, console: Console, as_json: bool) -> None:
@@ -43,7 +56,7 @@ def listing(kind: str | None, name: str | None, *, console: Console, as_json: bo
     elif name is not None:
         _explain(rows[0], console)
     else:
-        _table(rows, console)
+        _table(kind, rows, console)
 
 
 def _grouped(name: str) -> str:
@@ -63,14 +76,32 @@ def _base(name: str) -> str:
     return name
 
 
-def _table(rows: Sequence[Row], console: Console) -> None:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    columns = [key for key in rows[0] if key not in _ONLY_EXPLAINED]
-    for key in columns:
-        table.add_column(key, overflow="fold", no_wrap=key == "name")
-    for row in rows:
-        table.add_row(*(_text(row[key]) for key in columns))
+def _table(kind: str, rows: Sequence[Row], console: Console) -> None:
+    """A line for each, the last column wrapped; where that would be too narrow, below its name."""
+    columns = _COLUMNS[kind]
+    cells = [[_cell(row, column) for column in columns] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    if console.width - sum(width + _GAP for width in widths[:-1]) < min(widths[-1], _LEAST):
+        for first, *others, last in cells:
+            said = (" " * _GAP + other for other in others if other)
+            console.print(Text.assemble((first, "bold"), *said))
+            console.print(Padding(Text(last), (0, 0, 0, _GAP)))
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, _GAP, 0, 0))
+    for column in columns:
+        table.add_column(column, no_wrap=column != columns[-1])
+    for each in cells:
+        table.add_row(*map(Text, each))
     console.print(table)
+
+
+def _cell(row: Row, column: str) -> str:
+    if column == "verdict":
+        anomaly = row["anomaly"] if row["expect"] != "safe" else None
+        return " ".join(filter(None, (row["expect"], anomaly)))
+    if column == "what" and "what" not in row:
+        return _text(row["explained"]).partition("\n")[0]
+    return _text(row[column])
 
 
 def _explain(row: Row, console: Console) -> None:
@@ -89,8 +120,11 @@ def _text(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def _first_line(thing: Any) -> str:
-    return (inspect.getdoc(thing) or "").partition("\n")[0]
+def _first_line(thing: Any, name: str | None = None) -> str:
+    """The first line of its docstring, without its name at the beginning."""
+    line = (inspect.getdoc(thing) or "").partition("\n")[0]
+    start, _, rest = line.partition(": ")
+    return rest[:1].upper() + rest[1:] if name and start.strip("`") == name else line
 
 
 def _workloads() -> list[Row]:
@@ -102,7 +136,7 @@ def _workloads() -> list[Row]:
                 "name": name,
                 "methods": list(workload.methods),
                 "default": workload.default,
-                "what": _first_line(inspect.getmodule(workload)),
+                "what": _first_line(inspect.getmodule(workload), name),
                 "explained": inspect.getdoc(inspect.getmodule(workload)),
             }
         )
@@ -125,7 +159,9 @@ def _strategies() -> list[Row]:
 
 
 def _plugins(kind: str) -> list[Row]:
-    return [{"name": name, "what": _first_line(find(kind, name))} for name in registered(kind)]
+    return [
+        {"name": name, "what": _first_line(find(kind, name), name)} for name in registered(kind)
+    ]
 
 
 def _models() -> list[Row]:
