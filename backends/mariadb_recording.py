@@ -7,7 +7,7 @@ there without a label counts as a write. The driver would connect anew where it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from time import monotonic_ns
 from typing import Any
 
@@ -16,7 +16,7 @@ from pymysql.constants import SERVER_STATUS
 from pymysql.cursors import Cursor
 
 from ..harness.errors import UsageError
-from ..harness.trace import MAX_ROWS
+from ..harness.trace import MAX_ROWS, each
 from .mariadb_ledger import Ledger
 from .mariadb_statements import kind_of
 
@@ -43,7 +43,7 @@ class TracedCursor(Cursor):  # type: ignore[misc]
 
     def executemany(self, query: Any, args: Any) -> int | None:
         """As PyMySQL's, which sends one statement or several."""
-        self._many = (_text(query), _several(args))
+        self._many = (_text(query), each(args))
         try:
             affected: int | None = super().executemany(query, args)
             return affected
@@ -213,11 +213,6 @@ def _text(query: Any) -> str:
     if isinstance(query, bytes | bytearray):
         return query.decode("utf-8", "replace")
     return query if isinstance(query, str) else f"{query!r}"
-
-
-def _several(values: Any) -> Any:
-    # An iterator is the driver's to consume.
-    return list(values[:MAX_ROWS]) if isinstance(values, Sequence) else "…"
 
 
 def _got(result: Any) -> Any:

@@ -8,7 +8,7 @@ BEGIN. Whatever reaches the server by another way passes the public `wait` and c
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from itertools import repeat
 from time import monotonic_ns
 from typing import Any
@@ -17,7 +17,7 @@ import psycopg
 from psycopg import pq, sql
 
 from ..harness.errors import UsageError
-from ..harness.trace import MAX_ROWS
+from ..harness.trace import MAX_ROWS, each
 from .postgres_ledger import BEGIN, ESCAPES, IDLE, READ, Ledger
 from .postgres_statements import Kind, kind_of
 
@@ -159,11 +159,6 @@ def describe(error: BaseException) -> str:
     return f"{state}: {first}" if state else f"{type(error).__name__}: {first}"
 
 
-def _several(parameters: Any) -> Any:
-    # An iterator is the driver's to consume.
-    return list(parameters[:MAX_ROWS]) if isinstance(parameters, Sequence) else "…"
-
-
 # --- sync ----------------------------------------------------------------------------------------
 
 
@@ -220,7 +215,7 @@ class _CursorRecording:
 
     def executemany(self, query: Any, params_seq: Any, **options: Any) -> Any:
         """As psycopg's, recorded as one step."""
-        with _Labelled(self, query, _several(params_seq), batch=True):
+        with _Labelled(self, query, each(params_seq), batch=True):
             super().executemany(query, params_seq, **options)  # type: ignore[misc]
 
 
@@ -314,7 +309,7 @@ class _AsyncCursorRecording:
 
     async def executemany(self, query: Any, params_seq: Any, **options: Any) -> Any:
         """As psycopg's, recorded as one step."""
-        with _Labelled(self, query, _several(params_seq), batch=True):
+        with _Labelled(self, query, each(params_seq), batch=True):
             await super().executemany(query, params_seq, **options)  # type: ignore[misc]
 
 

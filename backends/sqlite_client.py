@@ -14,7 +14,7 @@ from typing import Any
 
 from ..harness.errors import UsageError
 from ..harness.protocols import ClientOptions
-from ..harness.trace import MAX_ROWS, Tracer
+from ..harness.trace import MAX_ROWS, Tracer, each
 
 DEFINITE: Mapping[str, str] = {
     "SQLITE_BUSY": "another connection holds the lock: the statement did nothing",
@@ -132,8 +132,7 @@ class TracedCursor(sqlite3.Cursor):
 
     def executemany(self, sql: str, parameters: Iterable[Any], /) -> TracedCursor:
         """As sqlite3's, recorded as one step."""
-        shown = list(parameters[:MAX_ROWS]) if isinstance(parameters, Sequence) else "…"
-        with _Step(self.connection, sql, shown) as step:
+        with _Step(self.connection, sql, each(parameters)) as step:
             super().executemany(sql, parameters)
             step.got = f"{self.rowcount} rows"
         return self

@@ -10,7 +10,7 @@ A file's rows are JSON arrays: `[id, text]` gives a statement its number, and
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,9 @@ MAX_TEXT = 2000
 MAX_VALUE = 200
 MAX_ROWS = 5
 """How many rows of a result are kept."""
+
+EACH = "each"
+"""The name under which the arguments of an `executemany` stand."""
 
 _EXACT = 2**53
 """Integers from here on are written as text: other readers of JSON would round them."""
@@ -144,6 +147,13 @@ def _read(path: Path, keys: set[tuple[int, int]]) -> Iterator[Step]:
 _AS_IT_IS = frozenset({type(None), bool, float})
 
 
+def each(parameters: Any) -> Mapping[str, Any]:
+    """The arguments of a statement that is sent once for each of them (`executemany`)."""
+    # An iterator is the driver's to consume.
+    kept = list(parameters[:MAX_ROWS]) if isinstance(parameters, Sequence) else "…"
+    return {EACH: kept}
+
+
 def plain(value: Any, depth: int = 3) -> Any:
     """A value as plain, short JSON: bytes as text, long things cut, strange things by their repr."""
     kind = type(value)  # exact types first: nearly every value is one of these
@@ -159,6 +169,8 @@ def plain(value: Any, depth: int = 3) -> Any:
 
 
 def _plain_strange(value: Any, depth: int) -> Any:
+    if isinstance(value, str):
+        return cut(str.__str__(value))  # a class of its own may have a repr of its own
     if isinstance(value, bytes | bytearray | memoryview):
         return cut(bytes(value[: MAX_VALUE * 4]).decode("utf-8", "backslashreplace"))
     if depth and isinstance(value, dict):

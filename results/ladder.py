@@ -16,7 +16,7 @@ import numpy as np
 
 from ..harness.faults import FaultRecord, fault_records
 from ..harness.history import FOREVER, History, Operation
-from ..harness.trace import Step, read_trace
+from ..harness.trace import EACH, Step, read_trace
 from ..harness.verdict import Anomaly
 from . import words
 
@@ -317,6 +317,10 @@ def sent_text(step: Step) -> str:
     text, args = " ".join(step.sent.split()).replace(" -- implicit", " (implicit)"), step.args
     if args in (None, [], {}, ()):
         return words.clean(text, MAX_TEXT)
+    if isinstance(args, dict) and args.keys() == {EACH} and isinstance(args[EACH], list):
+        sets = [_bind(text, one) for one in args[EACH]]
+        if sets and all(used for _, used in sets):
+            return words.clean("; ".join(bound for bound, _ in sets), MAX_TEXT)
     bound, used = _bind(text, args)
     if used:
         return words.clean(bound, MAX_TEXT)
@@ -363,8 +367,8 @@ def got_text(step: Step) -> str:
     tag = _TAG.fullmatch(got) if isinstance(got, str) else None
     if tag:
         return words.count(int(tag[1]), "row")
-    if isinstance(got, list) and len(got) == 1 and isinstance(got[0], list):
-        got = got[0]
+    if isinstance(got, list) and len(got) == 1 and isinstance(got[0], list) and len(got[0]) == 1:
+        got = got[0]  # one row of one column
     if isinstance(got, list) and len(got) == 1 and not isinstance(got[0], list | dict):
         got = got[0]
     if got == []:

@@ -104,6 +104,17 @@ def test_missing_evidence_becomes_a_warning_and_never_an_error(evidence):
         ("SELECT %s", [1, 2], "SELECT %s 1 2"),
         ("SET", ["k", "v", "NX", "PX", 1000], "SET k v NX PX 1000"),
         ("BEGIN -- implicit", None, "BEGIN (implicit)"),
+        (
+            "UPDATE t SET n = %(n)s WHERE k = %(k)s",
+            {"each": [{"n": 1, "k": 2}, {"n": 3, "k": 4}]},
+            "UPDATE t SET n = 1 WHERE k = 2; UPDATE t SET n = 3 WHERE k = 4",
+        ),
+        (
+            "INSERT INTO t VALUES (?)",
+            {"each": [[1], [2]]},
+            "INSERT INTO t VALUES (1); INSERT INTO t VALUES (2)",
+        ),
+        ("SELECT %(each)s", {"each": 7}, "SELECT 7"),
     ],
 )
 def test_bound_values_stand_where_the_placeholders_were(sent, args, text):
@@ -114,6 +125,7 @@ def test_bound_values_stand_where_the_placeholders_were(sent, args, text):
 @pytest.mark.parametrize(
     ("got", "text"),
     [([["41"]], "41"), ([], "no rows"), ([["0", "7"], ["3", "0"]], "(0, 7), (3, 0)"),
+     ([["1", "27"]], "(1, 27)"),
      ("UPDATE 1", "1 row"), ("ROLLBACK", "ROLLBACK"), (None, ""), ("OK", "OK")],
 )  # fmt: skip
 def test_answers_read_short(got, text):
