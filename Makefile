@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check fuzz bench bench-checkers bench-readiness soak catalogue hunt docs clean
+.PHONY: demo test check fuzz bench bench-checkers bench-readiness soak catalogue hunt docs site clean
 
 demo: $(VENV)/.demo
 	$(BIN)/dokkaebi demo
@@ -50,6 +50,10 @@ catalogue: $(VENV)/.test
 HOURS ?= 1
 hunt: $(VENV)/.test
 	$(BIN)/python bench/hunt.py --hours $(HOURS)
+
+# The pages as a site, in build/site.
+site: $(VENV)/.test
+	$(BIN)/sphinx-build -W --keep-going -q docs build/site
 
 docs: $(VENV)/.demo
 	$(BIN)/python docs/generate.py
