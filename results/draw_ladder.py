@@ -110,7 +110,7 @@ def line_of(row: Row) -> str:
 
 
 def _heads(ladder: Ladder, column: float, height: float) -> list[Markup]:
-    parts = [svg.text(8, 21, "time", fill="muted", size=12)]
+    parts = [svg.text(8, 21, "time" if ladder.timed else "event", fill="muted", size=12)]
     for i, head in enumerate(ladder.columns):
         x = left(i, column)
         parts.append(svg.line(x + 5, HEAD, x + 5, height - 6, stroke="line", stroke_width=1.5))
@@ -137,7 +137,7 @@ def _bodies(ladder: Ladder, boxes: Sequence[Box], name: str) -> list[Markup]:
     parts: list[Markup] = []
     clock = None
     for row, box in zip(ladder.rows, boxes, strict=True):
-        shown = words.offset(row.at - ladder.start)
+        shown = ladder.when(row)
         if shown != clock:
             parts.append(
                 svg.text(CLOCK - 12, box.y + 17, shown, fill="muted", size=12, anchor="end")

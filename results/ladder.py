@@ -75,14 +75,22 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ladder(msgspec.Struct, frozen=True, kw_only=True):
-    """Who did what, in what order; `start` is the moment that the times count from."""
+    """Who did what, in what order; `start` is the moment that the times count from.
+
+    Of a history without times `at` is the number of the event.
+    """
 
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     arrows: tuple[Arrow, ...] = ()
     start: int = 0
+    timed: bool = True
     traced: bool = True
     left_out: int = 0
+
+    def when(self, row: Row) -> str:
+        """When a row happened: the time since the first one, or its event's number."""
+        return words.offset(row.at - self.start) if self.timed else f"{row.at}"
 
 
 def trace_keys(history: History, indices: Iterable[int]) -> dict[tuple[int, int], int]:
@@ -130,6 +138,7 @@ def build(
         columns=tuple(Column(process=p, title=f"process {p}") for p in order),
         rows=tuple(_merged(rows)),
         start=min((row.at for row in rows if row.op >= 0), default=0),
+        timed=not len(history) or int(history.time[0]) >= 0,
         traced=bool(steps),
         left_out=max(len(indices) - MAX_OPERATIONS, 0),
     )

@@ -113,6 +113,7 @@ def _texts(drawn: Picture) -> dict[str, Any]:
     if ladder is None:
         return {"traced": False, "arrows": [], "steps": [], "left_out": 0}
     return {
+        "clock": "after" if ladder.timed else "event",
         "traced": ladder.traced,
         "arrows": [arrow.sentence for arrow in ladder.arrows],
         "steps": _steps(ladder),
@@ -123,7 +124,7 @@ def _texts(drawn: Picture) -> dict[str, Any]:
 def _steps(ladder: Ladder) -> list[dict[str, Any]]:
     return [
         {
-            "after": words.offset(row.at - ladder.start),
+            "after": ladder.when(row),
             "who": ladder.columns[row.column].title if row.column >= 0 else "nemesis",
             "text": draw_ladder.line_of(row),
             "note": f"✖ {row.note}" if row.guilty else "",

@@ -311,13 +311,14 @@ def ladder_table(ladder: Ladder, *, width: int) -> RenderableType:
     if columns > 1 and room < 20:
         return _lines(ladder, width)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False)
-    table.add_column("  after", justify="right", style="dim", no_wrap=True, width=10)
+    head = "  after" if ladder.timed else "event"
+    table.add_column(head, justify="right", style="dim", no_wrap=True, width=10)
     for column in ladder.columns:
         table.add_column(column.title, no_wrap=True, overflow="fold", max_width=max(room, 20))
     for number, row in enumerate(ladder.rows):
         cells = [Text("") for _ in range(columns)]
         cells[max(row.column, 0)] = _cell(row, _numbers(ladder, number), max(room, 20) - 2)
-        table.add_row(_after(row, ladder), *cells)
+        table.add_row(ladder.when(row), *cells)
     return table
 
 
@@ -330,12 +331,8 @@ def _lines(ladder: Ladder, width: int) -> RenderableType:
     for number, row in enumerate(ladder.rows):
         who = ladder.columns[row.column].title if row.column >= 0 else "nemesis"
         body = _cell(row, _numbers(ladder, number), max(width - 25, 20))
-        grid.add_row(_after(row, ladder), Text(who), body)
+        grid.add_row(ladder.when(row), Text(who), body)
     return grid
-
-
-def _after(row: Row, ladder: Ladder) -> Text:
-    return Text(words.offset(row.at - ladder.start))
 
 
 def _numbers(ladder: Ladder, index: int) -> str:

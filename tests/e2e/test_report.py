@@ -4,7 +4,9 @@ import json
 import os
 import re
 import shutil
+from pathlib import Path
 
+import axe_playwright_python
 import pytest
 
 from dokkaebi.bench import report_size
@@ -15,6 +17,7 @@ from dokkaebi.results.svg import PALETTE
 
 pytestmark = pytest.mark.browser
 
+AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
 ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--no-first-run",
@@ -258,10 +261,26 @@ def test_dark_and_light_are_both_readable(visit, scheme, place):
         assert contrast(rgb(PALETTE["ink"][place]), ground) >= 7
 
 
-def test_on_a_telephone_the_page_does_not_run_over(visit):
-    tab = visit("lock", viewport={"width": 400, "height": 800})
-    assert tab.evaluate("document.documentElement.scrollWidth") <= 400
-    assert tab.locator("details.steps").first.evaluate("e => e.open")
+@pytest.mark.parametrize("width", [320, 400, 768, 1920])
+def test_at_no_width_the_page_runs_over(visit, width):
+    tab = visit("lock", viewport={"width": width, "height": 800})
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    assert tab.locator("details.steps").first.evaluate("e => e.open") == (width <= 400)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", sorted(samples.SAMPLES))
+def test_whoever_cannot_see_it_can_read_it(visit, name, scheme):
+    tab = visit(name, color_scheme=scheme, bypass_csp=True)
+    tab.evaluate(AXE.read_text())
+    told = tab.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    assert told["passes"], "axe looked at nothing"
+    serious = [
+        (each["id"], each["help"], [node["html"][:200] for node in each["nodes"][:3]])
+        for each in told["violations"]
+        if each["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
 
 
 @pytest.mark.parametrize(("name", "most"), [("counter", 2), ("lock", 3), ("passing", 2)])

@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 _NAME = re.compile(r"(?:#|;+) ([\w-]+\.\w+)\n")
 _INSTALL = "pip install --editable ."
 SECONDS = 120
@@ -27,13 +27,18 @@ class Typed:
 
 def steps(page):
     """The files (name, text) and the commands of a page, in order."""
-    for language, text in _BLOCK.findall(page):
+    for language, text in BLOCK.findall(page):
         if named := _NAME.match(text):
             yield named[1], text
         elif language == "console":
             for each in re.split(r"^\$ ", text, flags=re.M)[1:]:
                 command, _, shown = each.partition("\n")
                 yield Typed(command, tuple(line for line in shown.splitlines() if line.strip()))
+
+
+def files(page):
+    """The files (name, text) of a page."""
+    return [step for step in steps(page) if not isinstance(step, Typed)]
 
 
 def follow(page, folder):
@@ -52,7 +57,7 @@ class Shell:
 
     def __init__(self, folder):
         self._folder = folder
-        self._code = 0
+        self.code = 0
         self._environment = {
             **os.environ,
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
@@ -62,18 +67,19 @@ class Shell:
 
     def type(self, typed):
         if typed.command == "echo $?":
-            seen = str(self._code)
+            seen = str(self.code)
         else:
-            seen = self._run(typed.command)
+            seen = self.run(typed.command)
         words = " ".join(seen.split())
         if typed.command == _INSTALL:
-            assert self._code == 0, seen
+            assert self.code == 0, seen
         for line in typed.shown:
             parts = map(re.escape, map(str.strip, re.split(r"\.\.\.", line)))
             pattern = ".*".join(" ".join(part.replace(r"\ ", " ").split()) for part in parts)
             assert re.search(pattern, words), f"$ {typed.command}\nlacks {line!r}:\n{seen}"
 
-    def _run(self, command):
+    def run(self, command):
+        """What a command prints; `code` is then its exit code."""
         if command == _INSTALL:
             command = (
                 f"{sys.executable} -m pip install --quiet --disable-pip-version-check --no-deps "
@@ -88,5 +94,5 @@ class Shell:
             text=True,
             timeout=SECONDS,
         )
-        self._code = done.returncode
+        self.code = done.returncode
         return done.stdout + done.stderr

@@ -1,13 +1,16 @@
 """The ladder as data: who sent what, what is guilty, and what happens when things are missing."""
 
+import io
+
 import msgspec
 import pytest
+from rich.console import Console
 
 from dokkaebi.bench import sample_runs as samples
 from dokkaebi.harness.history import History, Op
 from dokkaebi.harness.trace import Step
 from dokkaebi.harness.verdict import Anomaly
-from dokkaebi.results import ladder, store
+from dokkaebi.results import ladder, store, terminal
 from dokkaebi.results.picture import picture
 
 
@@ -72,6 +75,18 @@ def test_without_a_trace_the_rows_are_the_operations(tmp_path):
     assert found.prefix.states == ("8", "9")
     guilty = [row for row in found.ladder.rows if row.guilty]
     assert [(row.text, row.got) for row in guilty] == [("read r9", "→ 7")]
+
+
+def test_without_times_the_rows_have_the_numbers_of_their_events():
+    history = History([Op(process=0, type="invoke", f="write", value=1),
+                       Op(process=0, type="ok", f="write", value=1),
+                       Op(process=1, type="invoke", f="read"),
+                       Op(process=1, type="ok", f="read", value=0)])  # fmt: skip
+    found = picture(Anomaly(type="stale-read", sentence="s", ops=(0, 2)), history).ladder
+    assert [found.when(row) for row in found.rows] == ["0", "2"]
+    console = Console(file=io.StringIO(), width=80)
+    console.print(terminal.ladder_table(found, width=80))
+    assert console.file.getvalue().split()[0] == "event"
 
 
 @pytest.mark.parametrize(
