@@ -100,7 +100,8 @@ class ConstraintChecker:
         wanted = asked(history, ops)
         if not (set(map(type, wanted)) <= {list} and set(map(len, wanted)) <= {2}):
             _refuse(ops, wanted)
-        names = [name for name, _ in wanted]
+        halves = list(chain.from_iterable(wanted))
+        names = halves[::2]
         named = labelled(names)
         first = [
             (number, member)
@@ -112,7 +113,7 @@ class ConstraintChecker:
         shown = lengths(lists)
         members = interned(
             [
-                *[member for _, member in wanted],
+                *halves[1::2],
                 *[member for _, member in first],
                 *chain.from_iterable(lists),
             ]
@@ -190,6 +191,11 @@ def _refuse(ops: Rows, wanted: Sequence[Any]) -> None:
 
 def _lists(reads: Rows, values: Sequence[Any], group: I64) -> list[Any]:
     """The members that each read saw; `UsageError` tells of the first group that has no list."""
+    # All at once first: one by one is for telling which one is wrong.
+    pairs = set(map(type, values)) <= {list} and set(map(len, values)) <= {2}
+    members = list(chain.from_iterable(values))[1::2] if pairs else []
+    if pairs and set(map(type, members)) <= {list, tuple, set}:
+        return members
     wrong = [row for row, value in enumerate(values) if not _is_list(value)]
     if wrong:
         row = min(wrong, key=lambda row: (group[row], row))

@@ -96,57 +96,23 @@ def started(backend, *arguments, **options):
     return server
 
 
-@pytest.fixture(scope="session")
-def postgres_server(household):
-    server = started(Postgres, household)
-    yield server
-    server.stop()
+def shared(backend, scope, **options):
+    """A fixture: one of these servers, or clusters, for all tests of a scope."""
+
+    @pytest.fixture(scope=scope)
+    def server(household):
+        one = started(backend, household, **options)
+        yield one
+        one.stop()
+
+    return server
 
 
-@pytest.fixture(scope="session")
-def valkey_server(household):
-    server = started(Valkey, household)
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def mariadb_server(household):
-    server = started(MariaDB, household)
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def etcd_cluster(household):
-    cluster = started(Etcd, household)
-    yield cluster
-    cluster.stop()
-
-
-@pytest.fixture(scope="module")
-def nats_cluster(household):
-    cluster = started(Nats, household)
-    yield cluster
-    cluster.stop()
-
-
-@pytest.fixture(scope="module")
-def rabbitmq_server(household):
-    server = started(Rabbit, household)
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def rabbitmq_cluster(household):
-    cluster = started(RabbitCluster, household, topology="three")
-    yield cluster
-    cluster.stop()
-
-
-@pytest.fixture(scope="module")
-def zookeeper_cluster(household):
-    cluster = started(ZooKeeper, household)
-    yield cluster
-    cluster.stop()
+postgres_server = shared(Postgres, "session")
+valkey_server = shared(Valkey, "session")
+mariadb_server = shared(MariaDB, "module")
+etcd_cluster = shared(Etcd, "module")
+nats_cluster = shared(Nats, "module")
+rabbitmq_server = shared(Rabbit, "module")
+rabbitmq_cluster = shared(RabbitCluster, "module", topology="three")
+zookeeper_cluster = shared(ZooKeeper, "module")
