@@ -177,7 +177,7 @@ def measured(file: Path, checker: str, options: dict[str, Any]) -> dict[str, Any
     question = json.dumps([str(file), checker, options])
     command = [sys.executable, __file__, "--one", question]
     found: dict[str, Any] = json.loads(
-        subprocess.run(command, capture_output=True, check=True).stdout
+        subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
     )
     return found
 
@@ -252,6 +252,8 @@ def make(checker: str, options: dict[str, Any]) -> list[Any]:
 
 class Figures:
     """The figures of a run, in the place of a checker."""
+
+    name = "stats"
 
     def __init__(self, workload: Any) -> None:
         self.workload = workload
