@@ -19,7 +19,7 @@ TYPED = {
     'dokkaebi suite dokkaebi-suite.toml --accept "orders:G2-item" --reason "see ADR-7"': (None, 0),
     "dokkaebi replay 12 --times 10": ("dokkaebi replay 1 --times 2", 1),
     "dokkaebi shrink 12": ("dokkaebi shrink 1 --times 2", 0),
-    "dokkaebi diff 12 15": ("dokkaebi diff 1 2", 1),
+    "dokkaebi diff 12 15": ("dokkaebi diff 1 2", 0),
     "dokkaebi index": (None, 0),
     "dokkaebi check history.edn --model cas-register --initial 0": (
         "dokkaebi check register.edn --model cas-register --initial 0", 1),
