@@ -380,7 +380,7 @@ def blocked(place, client, statement="UPDATE t SET v = 9 WHERE k = 1"):
     thread = threading.Thread(target=run)
     thread.start()
     waiting = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
-    assert until(lambda: place.server._ask(waiting, (client.conn,)))
+    assert until(lambda: place.backend._ask(waiting, (client.conn,)))
     return thread, errors, other
 
 
@@ -404,7 +404,7 @@ def test_a_session_that_the_server_ended_lost_only_its_transaction(place):
     client = place.open()
     client.handle.execute("UPDATE t SET v = 1 WHERE k = 2")
     thread, errors, other = blocked(place, client)
-    place.server._ask("SELECT pg_terminate_backend(%s)", (client.conn,))
+    place.backend._ask("SELECT pg_terminate_backend(%s)", (client.conn,))
     thread.join(5.0)
     assert errors[0].sqlstate == "57P01"
     assert client.definite(errors[0])
@@ -576,7 +576,7 @@ def test_the_drivers_hidden_retries_are_off(keys):
 def test_a_lost_connection_is_not_made_again(keys):
     client = keys.open()
     client.handle.set("k", 1)
-    keys.server.terminate_sessions()
+    keys.backend.terminate_sessions()
     for _ in range(2):
         with pytest.raises(redis.ConnectionError):
             client.handle.get("k")
