@@ -21,7 +21,7 @@ from .mariadb_server import ask
 OPTIONS = ("charset", "ssl_ca", "ssl_cert", "ssl_key", "ssl_verify_cert", "ssl_verify_identity")
 """What may stand behind the question mark of an address: arguments of PyMySQL's `connect`."""
 
-_ACCESS_DENIED = "1044"
+_ACCESS_DENIED = "(1044,"
 _LOCK_WAIT_S = 10
 
 

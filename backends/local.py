@@ -29,6 +29,7 @@ from .network import Site
 NOTHING: Mapping[str, str] = MappingProxyType({})
 START_S = 30.0
 STOP_S = 10.0
+SETUP_LINES = 30
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,7 +153,8 @@ class LocalServer:
         status = self._spawn(argv, log).wait(timeout_s)
         if status != 0:
             how = "did not end in time" if status is None else f"ended with status {status}"
-            raise Broken(f"{Path(argv[0]).name} {how}: {tail(log)}")
+            # Installers end with advice; why they failed stands before it.
+            raise Broken(f"{Path(argv[0]).name} {how}: {tail(log, SETUP_LINES)}")
 
     def _spawn(
         self, argv: Sequence[str | Path], log: Path, more: Mapping[str, str] = NOTHING
