@@ -200,7 +200,7 @@ def judge_run(
     """Judge a run's history: the workload's checkers, then the floors that a pass must reach."""
     checkers = workload.checkers(history.meta)
     verdict, each = judge(history, checkers, require_progress=spec.require_progress)
-    figures = stats(history, workload.contends)
+    figures = stats(history, workload.contends, verdict.anomalies)
     if verdict.verdict == "holds":
         reasons = below_floors(history, figures, workload, spec)
         if reasons:

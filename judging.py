@@ -107,7 +107,7 @@ def judge_recorded(recorded: Recorded, given: Given, *, source: str, meter: Mete
     result = Result(
         verdict=verdict,
         checkers=each,
-        stats=stats(history, judges.contends),
+        stats=stats(history, judges.contends, verdict.anomalies),
         faults=tuple(fault_records(history)),
         spec=None,
         folder=None,

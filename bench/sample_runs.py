@@ -13,9 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from dokkaebi.checkers.stats import stats
 from dokkaebi.harness.faults import fault_records, heal_event, inject_event
-from dokkaebi.harness.history import History, Op
-from dokkaebi.harness.result import CheckerResult, Latency, Result, Stats
+from dokkaebi.harness.history import History, Op, Operation
+from dokkaebi.harness.result import CheckerResult, Result
 from dokkaebi.harness.spec import Spec
 from dokkaebi.harness.trace import TraceFile, Tracer
 from dokkaebi.harness.verdict import Anomaly, Verdict
@@ -452,21 +453,22 @@ def hostile(folder: Path) -> tuple[Result, History]:
     return result(folder, history, verdict, spec), history
 
 
+def touches(op: Operation) -> tuple[Any, bool]:
+    """The key that an operation of these runs touches, and whether it writes it."""
+    asked = op.asked
+    if isinstance(asked, list) and asked and isinstance(asked[0], list):
+        return asked[-1][1], True
+    return (asked[0] if isinstance(asked, list) else str(asked)), "read" not in op.f
+
+
 def result(folder: Path, history: History, verdict: Verdict, spec: Spec) -> Result:
     """The result of a made-up run, saved as a real one would be."""
-    kinds = [op.type for op in history.operations()]
-    took = sorted((op.ret - op.call) / MS for op in history.operations() if op.type == "ok")
-    seconds = float(history.time[-1]) / SECOND
-    latency = Latency(p50=took[len(took) // 2], p99=took[len(took) * 99 // 100], max=took[-1])
-    stats = Stats(
-        ok=kinds.count("ok"), fail=kinds.count("fail"), info=kinds.count("info"),
-        seconds=seconds, ops_per_second=len(kinds) / seconds, latency_ms=latency, conflicts=1204,
-    )  # fmt: skip
+    figures = stats(history, touches, verdict.anomalies)
     spec.save(folder / store.SPEC)
     store.save_history(folder, history)
     made = Result(
         verdict=verdict, checkers={spec.workload: CheckerResult(verdict=verdict, seconds=0.21)},
-        stats=stats, faults=tuple(fault_records(history)), spec=spec, folder=folder,
+        stats=figures, faults=tuple(fault_records(history)), spec=spec, folder=folder,
         environment=ENVIRONMENT,
     )  # fmt: skip
     store.save_result(folder, made)

@@ -7,21 +7,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Hashable
-from itertools import compress
+from collections.abc import Sequence
 
 import numpy as np
 
 from ..harness.columns import FAIL, INFO, OK
-from ..harness.history import History, Operation
-from ..harness.interning import I64, interned
-from ..harness.result import Latency, Stats
+from ..harness.history import History
+from ..harness.result import Stats
+from ..harness.verdict import Anomaly
+from .contention import Contends, by_key, conflicts, heard, latency, touched
 from .holds import Holds, definite_holds
-from .patterns.placing import side_by_side
 from .rows import Mask
-
-Contends = Callable[[Operation], tuple[Hashable, bool] | None]
-"""The key that an operation touches and whether it writes it; None if it touches none."""
 
 _DEADLOCK = re.compile(r"(40P01|1213)\b")
 """PostgreSQL's deadlock_detected and InnoDB's ER_LOCK_DEADLOCK, at the head of an error."""
@@ -30,9 +26,10 @@ _NUMBERS = re.compile(r"(?<= )\d[\d.]*")
 MOST_ERRORS = 3
 
 
-def stats(history: History, contends: Contends) -> Stats:
+def stats(history: History, contends: Contends, anomalies: Sequence[Anomaly] = ()) -> Stats:
     """The figures of the main and final phases; the dry run is left out."""
     table = history.table
+    keyed = touched(history, contends)
     counted = ~table.dry
     ok = counted & (table.type == OK)
     main = counted & ~_in_phase(history, "final")
@@ -45,13 +42,15 @@ def stats(history: History, contends: Contends) -> Stats:
         info=int((counted & (table.type == INFO)).sum()),
         seconds=seconds,
         ops_per_second=succeeded / seconds if seconds else 0.0,
-        latency_ms=_latency(history, ok),
-        conflicts=conflicts(history, contends),
+        latency_ms=latency(history, ok),
+        conflicts=int(conflicts(keyed).sum()),
         handovers=_handovers(history),
         deadlocks=sum(map(bool, map(_DEADLOCK.match, errors))),
         left_open=_marked(history, ok, "left_open"),
         suspicious=_marked(history, ok, "suspicious"),
         errors=dict(Counter(map(_said, errors)).most_common(MOST_ERRORS)),
+        keys=len(keyed.names),
+        by_key=by_key(history, keyed, anomalies),
     )
 
 
@@ -86,24 +85,6 @@ def _marked(history: History, chosen: Mask, mark: str) -> dict[str, int]:
     return dict(Counter(history.functions[f] for f in marked))
 
 
-def conflicts(history: History, contends: Contends) -> int:
-    """Pairs of overlapping operations on one key of which at least one writes; O(n log n).
-
-    All overlapping pairs of a key, less those of its reads among each other; the dry run is left
-    out.
-    """
-    counted = ~history.table.dry
-    touched = [contends(op) for op in compress(history.operations(), counted.tolist())]
-    pairs = [each for each in touched if each is not None]
-    chosen = np.flatnonzero(counted)
-    if len(pairs) < len(touched):
-        chosen = chosen[[each is not None for each in touched]]
-    key = interned([key for key, _ in pairs]).of
-    reads = ~np.fromiter((writes for _, writes in pairs), np.bool_, len(pairs))
-    begin, end = history.table.call[chosen], _ended(history)[chosen]
-    return _overlapping(key, begin, end) - _overlapping(key[reads], begin[reads], end[reads])
-
-
 def handovers(holds: Holds) -> int:
     """Consecutive definite holds of one lock by different processes."""
     order = np.lexsort((holds.acquire, holds.start, holds.name))
@@ -111,38 +92,10 @@ def handovers(holds: Holds) -> int:
     return int(((name[1:] == name[:-1]) & (process[1:] != process[:-1])).sum())
 
 
-def _overlapping(key: I64, begin: I64, end: I64) -> int:
-    """Pairs of closed intervals of one key that share a moment: all, less those that are apart."""
-    count = np.bincount(key)
-    # Of a greater key all moments are later.
-    begins, ends = side_by_side(key, begin, end)
-    others = (np.cumsum(count) - count)[key]
-    apart = (np.searchsorted(np.sort(ends), begins, side="left") - others).sum()
-    return int((count * (count - 1) // 2).sum() - apart)
-
-
-def _ended(history: History) -> I64:
-    """When the client heard of each operation for the last time: an unknown outcome overlaps no
-    more then."""
-    table = history.table
-    heard = history.time[table.end]
-    heard = np.where(heard >= 0, heard, table.end)
-    heard = np.where(table.end >= 0, heard, table.call)
-    return np.where(table.type == INFO, heard, table.ret)
-
-
 def _seconds(history: History, chosen: Mask) -> float:
     if not chosen.any() or history.time[0] < 0:
         return 0.0
-    return int(_ended(history)[chosen].max() - history.table.call[chosen].min()) / 1e9
-
-
-def _latency(history: History, ok: Mask) -> Latency:
-    if not ok.any() or history.time[0] < 0:
-        return Latency()
-    spent = (history.table.ret[ok] - history.table.call[ok]) / 1e6
-    p50, p99 = np.percentile(spent, [50, 99])
-    return Latency(p50=float(p50), p99=float(p99), max=float(spent.max()))
+    return int(heard(history)[chosen].max() - history.table.call[chosen].min()) / 1e9
 
 
 def _handovers(history: History) -> int | None:

@@ -30,6 +30,18 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
     max: float = 0.0
 
 
+class KeyStats(msgspec.Struct, frozen=True, kw_only=True):
+    """Figures of the operations on one key; `anomalies` are those whose witnesses touch it."""
+
+    key: str
+    ok: int = 0
+    fail: int = 0
+    info: int = 0
+    conflicts: int = 0
+    latency_ms: Latency = Latency()
+    anomalies: tuple[str, ...] = ()
+
+
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
     """Figures of a history; counts are of client operations of the main and final phases.
 
@@ -37,7 +49,8 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     `handovers` consecutive holds of one lock by different processes, `left_open` the operations
     that answered ok and left a transaction open, by function, `suspicious` the oks that a driver
     warned about, `deadlocks` those that the server resolved, `errors` the commonest errors of
-    failed and unknown operations (refusals are none).
+    failed and unknown operations (refusals are none), `keys` how many keys were touched, `by_key`
+    the figures of those that anomalies touch and of the most contended.
     """
 
     ok: int = 0
@@ -52,6 +65,8 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     left_open: dict[str, int] = {}
     suspicious: dict[str, int] = {}
     errors: dict[str, int] = {}
+    keys: int = 0
+    by_key: tuple[KeyStats, ...] = ()
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):

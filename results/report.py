@@ -60,6 +60,7 @@ def render(result: Result, history: History, *, remedy: Remedy = None) -> str:
         **_anomalies(result, history, remedy),
         **_timeline(result, history),
         **_speed(result, history),
+        **_by_key(result),
         **_checkers(result),
         **_again(result),
         **_raw(history),
@@ -218,6 +219,41 @@ def _speed(result: Result, history: History) -> dict[str, Any]:
     }
 
 
+def _by_key(result: Result) -> dict[str, Any]:
+    stats = result.stats
+    timed = any(one.latency_ms.max for one in stats.by_key)
+    first = {anomaly.type: n for n, anomaly in reversed([*enumerate(result.verdict.anomalies, 1)])}
+    return {
+        "keys": [
+            {
+                "name": words.clean(one.key, 80),
+                "counts": [f"{n:,}" for n in (one.ok, one.fail, one.info, one.conflicts)],
+                "latency": [f"{ms:.2f}" for ms in (one.latency_ms.p50, one.latency_ms.p99)]
+                if timed
+                else [],
+                "anomalies": [
+                    {"number": first[name], "noun": names.noun(name)}
+                    for name in one.anomalies
+                    if name in first
+                ],
+            }
+            for one in stats.by_key
+        ],
+        "keys_timed": timed,
+        "keys_note": _keys_note(len(stats.by_key), stats.keys),
+    }
+
+
+def _keys_note(shown: int, keys: int) -> str:
+    said = (
+        "A conflict is a pair of operations at the same time of which at least one writes; an "
+        "operation on several keys counts with the first one that it writes."
+    )
+    if keys <= shown:
+        return f"All {shown} keys, those of anomalies first. {said}"
+    return f"{shown} of {keys:,} keys: those of anomalies, then those where most operations met. {said}"
+
+
 def _checkers(result: Result) -> dict[str, Any]:
     return {
         "checkers": [
@@ -254,6 +290,9 @@ def _level(name: str, text: str, *, out: bool = False) -> dict[str, Any]:
 
 def _again(result: Result) -> dict[str, Any]:
     repeat = [{"label": label, "text": line} for label, line in terminal.repeat_lines(result)]
+    if result.spec is not None and result.folder is not None:
+        line = repro.replay_line(result.folder)
+        repeat.append({"label": "run ten times (how often is it found?)", "text": line})
     if result.spec is not None:
         spec = msgspec.json.format(msgspec.json.encode(result.spec), indent=2).decode()
         text = "\n".join(words.clean(line, 2000) for line in spec.splitlines())

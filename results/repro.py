@@ -1,4 +1,4 @@
-"""The lines that repeat a result: one that checks the same history again, one that runs again.
+"""The lines that repeat a result: check the same history again, run again, run again ten times.
 
 Checking is exact. Running again is not: a seed fixes what is asked and what the nemesis does,
 not the operating system's timing.
@@ -46,6 +46,11 @@ def command_line(spec: Spec, *, out: Path | None = None) -> str:
 def check_line(folder: Path) -> str:
     """The shell line that judges the stored history again."""
     return f"dokkaebi check {quoted(shown_path(folder))}"
+
+
+def replay_line(folder: Path) -> str:
+    """The shell line that runs the stored spec several times and counts what is found."""
+    return f"dokkaebi replay {quoted(shown_path(folder))} --times 10"
 
 
 def quoted(word: str) -> str:

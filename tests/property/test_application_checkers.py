@@ -20,10 +20,11 @@ from oracle import (
 )
 
 from dokkaebi.checkers.bank import BankChecker
+from dokkaebi.checkers.contention import conflicts, touched
 from dokkaebi.checkers.counter import CounterChecker
 from dokkaebi.checkers.holds import definite_holds
 from dokkaebi.checkers.lock import LockChecker
-from dokkaebi.checkers.stats import conflicts, handovers
+from dokkaebi.checkers.stats import handovers
 from dokkaebi.checkers.sums import reachable
 from dokkaebi.harness.history import History
 
@@ -165,7 +166,7 @@ def test_without_leases_every_overlap_is_a_double_hold():
 
 
 def test_conflicts_and_handovers_agree_with_counting_pairs():
-    def touched(op):
+    def contends(op):
         return op.asked[0], op.f == "add"
 
     for seed in range(cases(500)):
@@ -182,7 +183,7 @@ def test_conflicts_and_handovers_agree_with_counting_pairs():
             and b.call <= until(a)
             for a, b in combinations(operations, 2)
         )
-        assert conflicts(history, touched) == pairs, seed
+        assert conflicts(touched(history, contends)).sum() == pairs, seed
         locks = chaos_lock(random.Random(seed))
         every = definite_holds(locks, ttl=TTL)
         holds = sorted(every.each(locks), key=lambda hold: (hold.start, hold.acquire))

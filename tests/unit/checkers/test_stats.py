@@ -3,7 +3,9 @@
 import pytest
 from mini import history
 
+from dokkaebi.checkers.contention import MOST_KEYS
 from dokkaebi.checkers.stats import stats
+from dokkaebi.harness.verdict import Anomaly
 
 
 def touched(op):
@@ -120,3 +122,39 @@ def test_the_commonest_errors_are_told_and_refusals_are_none():
         kind = "ok" if error is None else "fail"
         events.append(Op(time=2 * i + 1, process=i, type=kind, f="add", value=[0, 1], error=error))
     assert stats(History(events), lambda op: None).errors == {"40001 row … changed": 2}
+
+
+def test_figures_by_key_tell_how_each_key_fared():
+    made = history("""
+        dry:
+        9  add x 1    0-1
+        main:
+        0  add x 1    10-20
+        1  add x 1    15-25
+        2  read y 0   10-14
+        3  add y 1    30-31  fail
+        4  add z 1    40-    info
+    """)
+    figures = stats(made, touched)
+    assert figures.keys == 3
+    x, *others = figures.by_key
+    assert (x.key, x.ok, x.conflicts, x.latency_ms.p50) == ("x", 2, 1, 10.0)
+    assert {one.key: (one.ok, one.fail, one.info) for one in others} == {
+        "y": (1, 1, 0),
+        "z": (0, 0, 1),
+    }
+
+
+def test_keys_of_anomalies_come_first_and_only_the_busiest_of_the_others():
+    lines = [f"{i}  add k{i} 1  {10 * i}-{10 * i + 5}" for i in range(100)]
+    made = history("\n".join([*lines, "100  add k7 1  70-75", "101  add k50 1  2000-2001"]))
+    accused = next(op.index for op in made.operations() if op.asked[0] == "k50")
+    anomaly = Anomaly(type="lost-update", sentence="", ops=(accused,))
+    figures = stats(made, touched, [anomaly])
+    assert (figures.keys, len(figures.by_key)) == (100, MOST_KEYS)
+    assert [one.key for one in figures.by_key[:2]] == ["k50", "k7"]
+    assert [one.anomalies for one in figures.by_key[:2]] == [("lost-update",), ()]
+
+
+def test_one_key_alone_needs_no_table():
+    assert stats(history("0  add x 1  0-1"), touched).by_key == ()

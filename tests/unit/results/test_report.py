@@ -65,6 +65,23 @@ def test_every_sample_becomes_a_page_with_all_sections(tmp_path, name):
     assert 'class="warning">Warning' not in text or name == "hostile"
 
 
+def test_keys_have_figures_and_lead_to_their_anomalies(tmp_path):
+    text = page(tmp_path, "counter")
+    section = text[text.index('<section id="keys"') : text.index('<section id="checkers"')]
+    first = section[section.index("<tbody>") : section.index("</tr>", section.index("<tbody>"))]
+    assert ">c0<" in first
+    assert 'href="#anomaly-1">lost update' in first
+    assert section.count("<tr") == 1 + 6  # the head and six counters
+
+
+def test_three_commands_can_be_copied(tmp_path):
+    text = html.unescape(page(tmp_path, "counter"))
+    folder = tmp_path / "0001-counter"
+    for number, line in enumerate(("check", "run counter", f"replay {folder}"), start=1):
+        assert re.search(rf'id="copy-{number}"[^>]*>dokkaebi {re.escape(line)}', text)
+        assert f'data-copy="copy-{number}"' in text
+
+
 def test_shell_style_and_script_are_small():
     sizes = [len(source(f"report.{kind}").encode()) for kind in ("html", "css", "js")]
     assert sum(sizes) <= 60_000
