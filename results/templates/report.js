@@ -110,6 +110,7 @@
   }
 
   function draw() {
+    const start = performance.now();
     const ratio = window.devicePixelRatio || 1;
     width = canvas.parentElement.clientWidth;
     left = width < 560 ? 68 : 92;
@@ -128,6 +129,7 @@
     minimap(pen);
     const first = seconds(Math.max(view[0], 0)), last = seconds(Math.min(view[1], span));
     where.textContent = first + " to " + last + " of " + seconds(span, 1);
+    performance.measure("report-redraw", { start });
   }
 
   function rowNames(pen) {
