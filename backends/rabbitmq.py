@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 from ..harness.errors import Broken
@@ -17,8 +18,10 @@ from .rabbitmq_server import MISSING, PASSWORD, TICK_S, USER, RabbitServer, foun
 
 CLASS = "dokkaebi.backends.rabbitmq:RabbitCluster"
 EMPTY_S = 20.0
-WHOLE_S = 40.0
+WHOLE_S = 20.0
 """Nodes that were cut off start themselves anew."""
+GAVE_UP = b"Autoheal: aborting"
+"""What a server says that then leaves the cluster as it is."""
 
 HANDLING: Mapping[str, str] = {"three": "pause_minority", "autoheal": "autoheal"}
 """Topology -> what a node does that finds itself cut off (`cluster_partition_handling`)."""
@@ -130,11 +133,20 @@ class RabbitCluster(Rabbit):
         Where they do not, all but one are started anew, as RabbitMQ's guide to partitions tells its
         operators to do: `autoheal` gives up for good when a node is down for a moment.
         """
+        said = [(log, log.stat().st_size) for node in self.nodes for log in node.logs()]
         super().reconnect()
-        if any(self._down()) or wait_until(self.ready, WHOLE_S, every_s=0.1):
+        if any(self._down()):
+            return
+        wait_until(lambda: self.ready() or _gave_up(said), WHOLE_S, every_s=0.1)
+        if self.ready():
             return
         trusted = max(self.nodes, key=lambda node: node.sees())
         for node in self.nodes:
             if node is not trusted:
                 node.kill()
                 node.restart()
+
+
+def _gave_up(said: Sequence[tuple[Path, int]]) -> bool:
+    """Whether a server says in its log, behind these places, that it will not heal the cluster."""
+    return any(GAVE_UP in log.read_bytes()[since:] for log, since in said)

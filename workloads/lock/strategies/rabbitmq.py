@@ -6,13 +6,16 @@ from typing import Any
 
 from ....harness.context import Context
 
+SERVERS = 3
+
 
 class OneMessage:
     """E13, J13: a mirrored queue with one message, which its holder takes and gives back.
 
-    Cut off from each other, both sides of the cluster have a queue with the message in it; and a
-    message whose holder's connection is lost comes back, whatever he is at. A queue is no lock:
-    mend it with a store that is consistent when it is cut off, and fencing at the resource.
+    Cut off from each other, both sides of the cluster have a queue with the message in it, and each
+    gives it to those who ask there; and a message whose holder's connection is lost comes back,
+    whatever he is at. A queue is no lock: mend it with a store that is consistent when it is cut
+    off, and fencing at the resource.
     """
 
     workload = "lock"
@@ -35,8 +38,8 @@ class OneMessage:
             channel.basic_publish("", _queue(name), b"lock", BasicProperties(delivery_mode=2))
 
     def open(self, ctx: Context) -> None:
-        """Keep the connection; one channel."""
-        self.channel = ctx.rabbitmq.channel()
+        """A channel at the worker's own server, as applications have that run beside one."""
+        self.channel = ctx.node("rabbitmq", f"n{ctx.worker % SERVERS + 1}").channel()
 
     def acquire(self, name: Any, ttl: float) -> int | None:
         """Take the message, if it is there; the token is its delivery tag."""
