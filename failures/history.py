@@ -1,14 +1,15 @@
 """The smallest part of a history that is still a violation, for the same reason. Pure functions.
 
-Operations are left out as in delta debugging (Zeller & Hildebrandt 2002, algorithm ddmin), as long
-as the checkers still find the same anomaly and none that the whole history had not. What a write
-that is left out put into a list is left out of the lists that were read, too.
+Operations are left out as in delta debugging (Zeller & Hildebrandt 2002, algorithm ddmin), and then
+micro-operations of the transactions that stay, as long as the checkers still find the same anomaly
+and none that the whole history had not. What a write that is left out put into a list is left out of
+the lists that were read, too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -19,8 +20,10 @@ from ..harness.interning import freeze
 from ..harness.protocols import Workload
 from ..harness.verdict import Anomaly, Verdict
 
-Shows = Callable[[Sequence[int]], bool]
-"""Whether these operations (by the index of their invocation) still show it."""
+Unit = TypeVar("Unit")
+
+Place = tuple[int, int]
+"""A micro-operation: the index of its transaction's invocation, and its place there."""
 
 MOST_NAMED = 8
 """Operations that an anomaly names are told as well where that makes no more: they say why."""
@@ -51,7 +54,8 @@ def shrink_history(history: History, workload: Workload, name: str | None = None
         raise UsageError(f"it has no anomaly{f' {name}' if name else ''}; it has {there}")
     search = _Search(history, workload, found[0], {each.type for each in whole.anomalies})
     kept = search.smallest()
-    small = part(history, kept, nemesis=search.nemesis)
+    dropped = search.needless(kept)
+    small = part(history, kept, nemesis=search.nemesis, dropped=dropped)
     verdict = _verdict(small, workload)
     return Shrunk(
         history=small,
@@ -87,6 +91,25 @@ class _Search:
                     return told if few and self._shows(told) else least
         raise UsageError("the anomaly does not show again when the history is judged")
 
+    def needless(self, kept: Sequence[int]) -> frozenset[Place]:
+        """Micro-operations of these operations that need not be told."""
+        every = frozenset(
+            (index, place)
+            for index in kept
+            for place in range(_size(self._history.operation(index).asked))
+        )
+        if not every:
+            return every
+
+        transactions = {index for index, _ in every}
+
+        def shows(told: Sequence[Place]) -> bool:
+            whole = {index for index, _ in told} == transactions
+            return whole and self._shows(kept, every.difference(told))
+
+        least = minimised(sorted(every), shows)
+        return every.difference(least)
+
     def _beginnings(self, named: Sequence[Operation]) -> Iterator[list[int]]:
         """Ever larger parts: what the anomaly names, what touches the same, all until then, all."""
         yield sorted({op.index for op in named})
@@ -105,19 +128,20 @@ class _Search:
             return None
         return meeting and freeze(meeting[0])
 
-    def _shows(self, kept: Sequence[int]) -> bool:
+    def _shows(self, kept: Sequence[int], dropped: Collection[Place] = ()) -> bool:
         if self.tried >= MOST_TRIES:
             return False
         self.tried += 1
         try:
-            verdict = _verdict(part(self._history, kept, nemesis=self.nemesis), self._workload)
+            small = part(self._history, kept, nemesis=self.nemesis, dropped=dropped)
+            verdict = _verdict(small, self._workload)
         except DokkaebiError:
             return False  # what is left makes no sense on its own
         found = {each.type for each in verdict.anomalies}
         return self._anomaly.type in found and found <= self._known
 
 
-def minimised(units: Sequence[int], shows: Shows) -> list[int]:
+def minimised(units: Sequence[Unit], shows: Callable[[Sequence[Unit]], bool]) -> list[Unit]:
     """Units of which none can be left out; `units` themselves must show it."""
     kept, parts = list(units), 2
     while len(kept) > 1:
@@ -136,12 +160,14 @@ def minimised(units: Sequence[int], shows: Shows) -> list[int]:
 # --- a part of a history -------------------------------------------------------------------------
 
 
-def part(history: History, kept: Collection[int], *, nemesis: bool) -> History:
-    """The history of these operations alone, and of what the nemesis did."""
+def part(
+    history: History, kept: Collection[int], *, nemesis: bool, dropped: Collection[Place] = ()
+) -> History:
+    """The history of these operations alone, some micro-operations left out, and the nemesis'."""
     chosen = set(kept)
-    gone = _Gone(history, chosen)
+    gone = _Gone(history, chosen, set(dropped))
     events = [
-        _without(history[index], gone)
+        _without(history[index], _first(history, index), gone)
         for index in range(len(history))
         if _first(history, index) in chosen or (nemesis and history[index].process == NEMESIS)
     ]
@@ -156,9 +182,12 @@ def _first(history: History, index: int) -> int:
 
 
 class _Gone:
-    """What the operations that are left out had put somewhere."""
+    """What is left out of the operations that stay, and what the others had put somewhere."""
 
-    def __init__(self, history: History, chosen: Collection[int]) -> None:
+    def __init__(
+        self, history: History, chosen: Collection[int], dropped: Collection[Place]
+    ) -> None:
+        self.dropped = dropped
         self.values: set[Any] = set()
         self.appends: set[Any] = set()
         kept: set[Any] = set()
@@ -166,15 +195,32 @@ class _Gone:
             wrote = self.values if op.index not in chosen else kept
             if op.asked is not None:
                 wrote.add(freeze(op.asked))
-            if op.index not in chosen:
-                self.appends |= set(_appends(op.asked))
+            self.appends.update(
+                appended
+                for place, appended in _appends(op.asked)
+                if op.index not in chosen or (op.index, place) in dropped
+            )
         self.values -= kept
 
+    def left(self, index: int, mops: Sequence[Any]) -> list[Any]:
+        """The micro-operations that stay of a transaction."""
+        return [mop for place, mop in enumerate(mops) if (index, place) not in self.dropped]
 
-def _appends(asked: Any) -> Iterable[Any]:
+
+def _appends(asked: Any) -> Iterable[tuple[int, Any]]:
+    """What a transaction appends, and at which of its places."""
     if not _is_transaction(asked):
         return ()
-    return [(freeze(mop[1]), freeze(mop[2])) for mop in asked if mop[0] == "append"]
+    return [
+        (place, (freeze(mop[1]), freeze(mop[2])))
+        for place, mop in enumerate(asked)
+        if mop[0] == "append"
+    ]
+
+
+def _size(asked: Any) -> int:
+    """How many micro-operations this has; 0 where it is no transaction."""
+    return len(asked) if _is_transaction(asked) else 0
 
 
 def _is_transaction(value: Any) -> bool:
@@ -183,20 +229,25 @@ def _is_transaction(value: Any) -> bool:
     )
 
 
-def _without(op: Op, gone: _Gone) -> Op:
+def _without(op: Op, index: int, gone: _Gone) -> Op:
     value = op.value
-    if not isinstance(value, list) or op.type == "invoke":
+    if not isinstance(value, list):
         return op
     if value and _is_transaction(value):
-        told: list[Any] = [
-            [f, key, [v for v in seen if (freeze(key), freeze(v)) not in gone.appends]]
-            if f == "r" and isinstance(seen, list)
-            else [f, key, seen]
-            for f, key, seen in value
-        ]
+        told = [_heard(mop, gone) for mop in gone.left(index, value)]
+    elif op.type == "invoke":
+        return op
     else:
         told = [each for each in value if freeze(each) not in gone.values]
     return msgspec.structs.replace(op, value=told)
+
+
+def _heard(mop: Sequence[Any], gone: _Gone) -> list[Any]:
+    """A micro-operation, without what nobody appended any more."""
+    f, key, seen = mop
+    if f == "r" and isinstance(seen, list):
+        seen = [each for each in seen if (freeze(key), freeze(each)) not in gone.appends]
+    return [f, key, seen]
 
 
 def _verdict(history: History, workload: Workload) -> Verdict:

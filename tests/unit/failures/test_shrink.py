@@ -115,6 +115,27 @@ def test_what_a_write_that_is_left_out_had_put_is_not_read_any_more():
     assert read_op.value == [["r", 1, [6]]]
 
 
+def test_micro_operations_that_say_nothing_are_left_out_too():
+    made = History(
+        [
+            Op(time=time, process=process, type=kind, f="txn", value=value)
+            for time, process, kind, value in [
+                (0, 0, "invoke", [["append", 9, 1], ["r", 1, None], ["append", 2, 5]]),
+                (1, 1, "invoke", [["r", 2, None], ["append", 8, 2], ["append", 1, 6]]),
+                (2, 0, "ok", [["append", 9, 1], ["r", 1, []], ["append", 2, 5]]),
+                (3, 1, "ok", [["r", 2, []], ["append", 8, 2], ["append", 1, 6]]),
+                (4, 2, "invoke", [["r", 1, None], ["r", 2, None], ["r", 9, None], ["r", 8, None]]),
+                (5, 2, "ok", [["r", 1, [6]], ["r", 2, [5]], ["r", 9, [1]], ["r", 8, [2]]]),
+            ]
+        ]
+    )
+    small = shrink_history(made, workload("append"), "G2-item")
+    asked = [op.asked for op in small.operations]
+    assert asked[:2] == [[["r", 1, None], ["append", 2, 5]], [["r", 2, None], ["append", 1, 6]]]
+    assert not any(mop[1] > 2 for mops in asked for mop in mops)
+    assert all(len(op.asked) == len(op.value) for op in small.operations)
+
+
 def test_a_history_without_the_anomaly_is_told():
     history, _, _ = VIOLATIONS["ids"]
     with pytest.raises(UsageError, match="it has no anomaly lost-update; it has duplicate"):
