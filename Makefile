@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check fuzz bench bench-checkers bench-readiness soak catalogue hunt docs site clean
+.PHONY: demo test check fuzz bench bench-checkers bench-readiness bench-report shrinking soak catalogue hunt docs site clean
 
 demo: $(VENV)/.demo
 	$(BIN)/dokkaebi demo
@@ -33,6 +33,13 @@ bench-checkers: $(VENV)/.test
 
 bench-readiness: $(VENV)/.test
 	$(BIN)/python bench/readiness.py
+
+bench-report: $(VENV)/.test
+	$(BIN)/python bench/report_size.py
+
+# Violations of each class made small, and how often the tests that come of it fail.
+shrinking: $(VENV)/.test
+	$(BIN)/python bench/shrinking.py
 
 # Every strategy under every fault that it declares, 20 seeds each, and schedules drawn at random.
 SCHEDULES ?= 200

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from ..harness.columns import OK
@@ -23,6 +24,9 @@ from .findings import merged
 from .presence import Presence, Sightings, once, remaining
 from .rows import Mask, Rows, asked, lengths, rows, told
 from .wording import freeze, plain, show, span
+
+MOST_TRIES = 6
+"""Tries of one request that are told."""
 
 _Entry = tuple[Hashable, Hashable, Any]
 
@@ -63,7 +67,8 @@ class LedgerChecker:
         findings += _tell(remaining(seen))
         judged = int(request.max(initial=-1)) + 1 if len(reads) else 0
         if findings:
-            return Verdict(verdict="violated", anomalies=merged(findings), judged=judged)
+            found = tuple(_with_tries(each, executes, wanted) for each in merged(findings))
+            return Verdict(verdict="violated", anomalies=found, judged=judged)
         return Verdict(verdict="holds", judged=judged) if judged else unknown("no entry was read")
 
 
@@ -124,6 +129,18 @@ def _by_read(
 
 
 # --- how it is told ------------------------------------------------------------------------------
+
+
+def _with_tries(anomaly: Anomaly, executes: Rows, wanted: Sequence[Any]) -> Anomaly:
+    """The anomaly with those who asked for its request, so that one sees how often it was tried."""
+    request = anomaly.evidence["request"]
+    asking = (
+        index
+        for index, (name, _) in zip(executes.index.tolist(), wanted, strict=True)
+        if plain(freeze(name)) == request
+    )
+    ops = dict.fromkeys([*islice(asking, MOST_TRIES), *anomaly.ops])
+    return msgspec.structs.replace(anomaly, ops=tuple(ops))
 
 
 def _tell_entries(

@@ -54,7 +54,7 @@ class TotalQueueChecker:
         missing = [] if self._delivery == "at-most" else _missing(known)
         judgeable = known.drained >= 0 or self._delivery == "at-most"
         if judgeable and len(missing) > known.unheard:
-            findings.append(_tell_lost(history, missing, known.unheard))
+            findings.append(_tell_lost(history, missing, known))
         if self._ordered:
             # Where a message may come again, its first delivery may have been to somebody of whom
             # nothing was heard: only what came out before him is certain.
@@ -132,8 +132,9 @@ def _repeated(history: History, known: Queue) -> Iterator[Anomaly]:
     )
 
 
-def _tell_lost(history: History, missing: list[int], unheard: int) -> Anomaly:
-    op = history.operation(missing[0])
+def _tell_lost(history: History, missing: list[int], known: Queue) -> Anomaly:
+    op, unheard = history.operation(missing[0]), known.unheard
+    looks = [look.index for look in history.operations("drain", "effects") if look.call == known.drained]
     excused = (
         f" ({counted(unheard, 'consumption')} of unknown outcome can have taken "
         f"{unheard} of {len(missing)} such messages at the most)"
@@ -144,7 +145,7 @@ def _tell_lost(history: History, missing: list[int], unheard: int) -> Anomaly:
         type="lost-message",
         sentence=f"Process {op.process} was told that message {show(op.asked)} is enqueued, but it "
         f"never took effect{excused}.",
-        ops=(op.index,),
+        ops=(op.index, *looks[:1]),
         count=len(missing) - unheard,
         evidence={
             "kind": "ladder",

@@ -1,24 +1,14 @@
 """A page for each anomaly: what it means, the smallest history that shows it, and its picture.
 
-The histories are `docs/examples/<anomaly>.jsonl`; `examples.toml` beside them says what `check` is
-told of each. They are judged anew whenever the pages are drawn.
+The histories are `docs/examples/<anomaly>.jsonl`.
 """
 
-import re
-import shlex
-import tomllib
-from pathlib import Path
+import example_histories as examples
 
 from dokkaebi.checkers.anomalies import ANOMALIES, SUFFIXES, Definition, implied, noun
 from dokkaebi.checkers.levels import ruled_out, weakest
 from dokkaebi.checkers.remedies import remedy
-from dokkaebi.judging import Given, Judged, check_history
-from dokkaebi.results.meter import Meter
-from dokkaebi.results.page import anomaly_view
 
-HERE = Path(__file__).parent
-EXAMPLES = HERE / "examples"
-PICTURES = ("lanes", "closer", "prefix", "ring", "ladder")
 INDEX = """# Anomalies
 
 What the checkers find, by name. Each page has the smallest history that shows it, as a file to judge
@@ -61,31 +51,24 @@ def page(definition: Definition) -> dict[str, str]:
 
 def example_of(name: str) -> str | None:
     """The name of the history that shows an anomaly."""
-    if (EXAMPLES / f"{name}.jsonl").exists():
+    if (examples.FOLDER / f"{name}.jsonl").exists():
         return name
     return "PL-3-cycle-exists" if name.endswith("-cycle-exists") else None
 
 
 def shown(name: str, example: str) -> tuple[list[str], dict[str, str]]:
     """The example with its pictures, and the command that judges it."""
-    command = f"    dokkaebi {shlex.join(arguments(example))}"
     if example != name:
         told = f"The same at another level stands at [{example}]({example}.md):"
-        return ["## An example", told, command], {}
-    judged = judge(example)
-    number, anomaly = next(
-        (number, each)
+        return ["## An example", told, examples.command(example)], {}
+    judged = examples.judge(example)
+    number = next(
+        number
         for number, each in enumerate(judged.result.verdict.anomalies)
         if each.type.startswith(name)
     )
-    view = anomaly_view(anomaly, number, judged.result, judged.history)
-    told, pictures = [], {}
-    for kind in PICTURES:
-        if view[kind]:
-            file = f"{name}-{kind}.svg"
-            pictures[f"docs/anomalies/{file}"] = alone(str(view[kind]))
-            told.append(f"![{kind}]({file})")
-    return ["## An example", *told, view["sentence"], "Judge it yourself:", command], pictures
+    told, pictures = examples.drawn(judged, number, folder="anomalies", name=name)
+    return ["## An example", *told, "Judge it yourself:", examples.command(example)], pictures
 
 
 def facts(definition: Definition) -> list[str]:
@@ -107,33 +90,3 @@ def facts(definition: Definition) -> list[str]:
     if mend:
         told += ["## How to mend it", mend]
     return [*told, f"*{definition.source}*"]
-
-
-def options() -> dict[str, dict]:
-    """What `check` is told of the examples, by anomaly."""
-    return tomllib.loads((EXAMPLES / "examples.toml").read_text())
-
-
-def arguments(name: str) -> list[str]:
-    """The command line that judges an example."""
-    told = options().get(name, {})
-    flags = []
-    for kind in ("workload", "level"):
-        flags += [f"--{kind}", told[kind]] if kind in told else []
-    for param, value in told.get("params", {}).items():
-        flags += ["--param", f"{param}={value}"]
-    return ["check", f"docs/examples/{name}.jsonl", *flags]
-
-
-def judge(name: str) -> Judged:
-    """The verdict on an example."""
-    return check_history(
-        str(EXAMPLES / f"{name}.jsonl"), Given(**options().get(name, {})), meter=Meter()
-    )
-
-
-def alone(svg: str) -> str:
-    """A picture of a report as a file of its own."""
-    if "xmlns=" not in svg.partition(">")[0]:
-        svg = svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
-    return re.sub(r">\s*<", ">\n<", svg) + "\n"

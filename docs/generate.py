@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import anomaly_pages
+import workload_pages
 
 from dokkaebi.checkers.anomalies import noun
 from dokkaebi.harness.plugins import find, registered, strategies
@@ -188,6 +189,10 @@ PAGES = {
 }
 
 
+DRAWN = ("anomalies", "workloads")
+"""Folders in which everything is drawn."""
+
+
 def main() -> None:
     """Write or compare."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -196,7 +201,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.measured is not None:
         take_over(options.measured)
-    pages = {name: page() for name, page in PAGES.items()} | anomaly_pages.pages()
+    pages = {name: page() for name, page in PAGES.items()}
+    pages |= anomaly_pages.pages() | workload_pages.pages()
     for name, text in pages.items():
         path = HERE.parent / name
         if not options.check:
@@ -204,10 +210,10 @@ def main() -> None:
             path.write_text(text)
         elif not path.exists() or path.read_text() != text:
             sys.exit(f"{name} is out of date: make docs")
-    for path in sorted((HERE / "anomalies").iterdir()):
-        if f"docs/anomalies/{path.name}" not in pages:
+    for path in sorted(path for folder in DRAWN for path in (HERE / folder).iterdir()):
+        if f"docs/{path.parent.name}/{path.name}" not in pages:
             if options.check:
-                sys.exit(f"docs/anomalies/{path.name} is of nothing any more: make docs")
+                sys.exit(f"docs/{path.parent.name}/{path.name} is of nothing any more: make docs")
             path.unlink()
 
 

@@ -20,6 +20,8 @@ _UNSAFE = re.compile(
     "\ufff9-\ufffb\ufffe\uffff\ud800-\udfff\U000e0000-\U000e007f]"
 )
 _FOREVER: int = int(FOREVER)
+MOPS = ("r", "w", "append")
+"""What a transaction may ask of a key."""
 
 
 def clean(text: str, limit: int | None = None) -> str:
@@ -109,9 +111,15 @@ def _asks(operation: Operation) -> bool:
 
 
 def _is_txn(f: str, value: Any) -> bool:
-    return f == "txn" and isinstance(value, list) and all(
-        isinstance(mop, list) and len(mop) == 3 for mop in value
-    )  # fmt: skip
+    """Whether these are micro-operations; outside of `txn` they have to look like some."""
+    return (
+        isinstance(value, list)
+        and (f == "txn" or bool(value))
+        and all(
+            isinstance(mop, list) and len(mop) == 3 and (f == "txn" or mop[0] in MOPS)
+            for mop in value
+        )
+    )
 
 
 def _mops(mops: list[Any], limit: int, *, heard: bool = False) -> str:

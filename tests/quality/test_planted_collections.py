@@ -254,7 +254,7 @@ PLANTED = {
         1  drain null -> []    2-3
         """,
         "lost-message",
-        (0,),
+        (0, 2),
         "Process 0 was told that message 1 is enqueued, but it never took effect.",
     ),
     "a message that counts twice": (
@@ -299,7 +299,7 @@ PLANTED = {
         2  read null -> [["r1", 5], ["r1", 5]]      4-5
         """,
         "duplicate-effect",
-        (4,),
+        (0, 2, 4),
         "Process 2 saw more than one entry of request r1.",
     ),
     "a request that is booked with another amount": (
@@ -309,7 +309,7 @@ PLANTED = {
         2  read null -> [["r1", 6]]    4-5
         """,
         "conservation",
-        (2,),
+        (0, 2),
         "Process 2 saw, of request r1, 6 where 5 was asked.",
     ),
     "half of a transfer": (
@@ -319,7 +319,7 @@ PLANTED = {
         2  read null -> [["r1", "a", -5]]  4-5
         """,
         "conservation",
-        (2,),
+        (0, 2),
         "Process 2 saw, of request r1, entries that add up to -5, not to 0.",
     ),
     "a request that is gone": (

@@ -24,22 +24,26 @@ def test_each_anomaly_has_an_example_and_its_command_finds_it(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "docs")
     monkeypatch.chdir(ROOT)
     import anomaly_pages
+    import example_histories
+    import workload_pages
 
     from dokkaebi.checkers.anomalies import ANOMALIES
+    from dokkaebi.harness.plugins import registered
 
     lacking = [name for name in ANOMALIES if anomaly_pages.example_of(name) is None]
     assert lacking == ["G2", "oversell"]  # no checker sees predicates, or stock that is sold
-    examples = {path.stem for path in (ROOT / "docs/examples").glob("*.jsonl")}
-    assert examples | set(lacking) <= ANOMALIES.keys()
-    assert anomaly_pages.options().keys() <= examples
-    for name in examples:
-        said = CliRunner().invoke(main, [*anomaly_pages.arguments(name), "--json"])
+    names = {path.stem for path in (ROOT / "docs/examples").glob("*.jsonl")}
+    assert names | set(lacking) <= ANOMALIES.keys() | set(registered("workloads"))
+    assert example_histories.options().keys() <= names
+    for name in names:
+        said = CliRunner().invoke(main, [*example_histories.arguments(name), "--json"])
         found = [each["type"] for each in json.loads(said.stdout)["anomalies"]]
-        assert name in {each.removesuffix("-process").removesuffix("-realtime") for each in found}
-        assert len(found) == (2 if name in ("cyclic-versions", "dirty-update") else 1), (
-            name,
-            found,
-        )
+        bare = {each.removesuffix("-process").removesuffix("-realtime") for each in found}
+        assert name not in ANOMALIES or name in bare
+        assert len(found) == (2 if name in ("cyclic-versions", "dirty-update") else 1), found
+    for workload in registered("workloads"):
+        judged = example_histories.judge(workload_pages.EXAMPLES[workload])
+        assert workload in judged.result.checkers or judged.history.meta["workload"] == workload
 
 
 def test_every_strategy_that_the_readme_names_exists():

@@ -36,6 +36,8 @@ def test_a_long_text_is_cut_and_says_how_long_it_was():
         ("write", {"a": [True, None]}, 'write {"a": [true, null]}'),
         ("write", ["x", "1"], 'write x "1"'),
         ("txn", [["r", "5", None], ["w", 5, "nil"]], 'txn r "5" · w 5 "nil"'),
+        ("read", [["r", 3, None], ["r", 4, None]], "read r 3 · r 4"),
+        ("read", [["x", 3, None]], 'read [["x", 3, null]]'),
     ],
 )
 def test_operations_read_as_people_say_them(f, value, said):
