@@ -134,7 +134,9 @@ def _repeated(history: History, known: Queue) -> Iterator[Anomaly]:
 
 def _tell_lost(history: History, missing: list[int], known: Queue) -> Anomaly:
     op, unheard = history.operation(missing[0]), known.unheard
-    looks = [look.index for look in history.operations("drain", "effects") if look.call == known.drained]
+    looks = [
+        look.index for look in history.operations("drain", "effects") if look.call == known.drained
+    ]
     excused = (
         f" ({counted(unheard, 'consumption')} of unknown outcome can have taken "
         f"{unheard} of {len(missing)} such messages at the most)"
