@@ -37,8 +37,24 @@ Tick = Callable[[int], None]
 
 
 def encode_op(op: Op) -> bytes:
-    """One event as a line of JSONL, its newline included."""
-    return _encoder.encode(op) + b"\n"
+    """One event as a line of JSONL, its newline included.
+
+    What a driver decoded from bytes that are no text (lone surrogates) is spelled out: `\\udcff`.
+    """
+    try:
+        return _encoder.encode(op) + b"\n"
+    except UnicodeEncodeError:
+        return _encoder.encode(_spelled_out(msgspec.to_builtins(op))) + b"\n"
+
+
+def _spelled_out(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, list | tuple):
+        return [_spelled_out(each) for each in value]
+    if isinstance(value, dict):
+        return {_spelled_out(key): _spelled_out(each) for key, each in value.items()}
+    return value
 
 
 def decode_lines(data: bytes, *, source: str, tick: Tick | None = None) -> list[Op]:

@@ -4,6 +4,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import axe_playwright_python
@@ -51,12 +53,59 @@ def pages(tmp_path_factory):
     out, written = tmp_path_factory.mktemp("runs"), {}
 
     def page(name):
+        if name == "real" and name not in written:
+            written[name] = real_hostile_run(out)
         if name not in written:
             folder = store.new_run(out, name)
             result, history = samples.SAMPLES[name](folder)
             written[name] = write_report(result, history, folder, remedy=samples.remedy)
         return written[name]
 
+    return page
+
+
+HOSTILE = """
+import dokkaebi
+
+MARK = "</script><script>window.hacked=1</script>"
+
+
+class Hostile:
+    workload = "unique"
+    needs = ("sqlite",)
+
+    def setup(self, ctx):
+        ctx.sqlite.execute("CREATE TABLE claims (name TEXT, who TEXT)")
+
+    def open(self, ctx):
+        self.db, self.calls = ctx.sqlite, 0
+        self.db.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
+
+    def claim(self, name, user):
+        self.calls += 1
+        if self.calls % 7 == 0:
+            raise dokkaebi.Failed(MARK + chr(0xDCFF) + chr(0x202E) + chr(0))
+        who = chr(0x202E) + chr(0) + "'" + MARK + "x" * (100_000 if self.calls == 2 else 1)
+        self.db.execute("INSERT INTO claims VALUES (?, ?)", (bytes([255, 254]), who))
+        self.db.commit()
+        return True
+
+    def claims(self):
+        found = self.db.execute("SELECT CAST(x'ff3c' AS TEXT), who FROM claims LIMIT 9").fetchall()
+        return [[number, name + who] for number, (name, who) in enumerate(found)]
+"""
+
+
+def real_hostile_run(out):
+    """The report of a real run whose server answers what is no text."""
+    (out / "hostile.py").write_text(HOSTILE)
+    done = subprocess.run(
+        [sys.executable, "-m", "dokkaebi", "run", "hostile.py", "--time", "2s"],
+        cwd=out, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert "\\udcff" in done.stdout
+    (page,) = out.glob("dokkaebi-runs/0001-*/report.html")
     return page
 
 
@@ -85,7 +134,7 @@ def visit(browser, pages):
         context.close()
 
 
-@pytest.mark.parametrize("name", sorted(samples.SAMPLES))
+@pytest.mark.parametrize("name", [*sorted(samples.SAMPLES), "real"])
 def test_no_request_leaves_the_page_and_nothing_goes_wrong(visit, name):
     tab = visit(name)
     tab.keyboard.press("n")
@@ -94,6 +143,7 @@ def test_no_request_leaves_the_page_and_nothing_goes_wrong(visit, name):
     assert outside == []
     assert len([url for url in tab.asked if url.startswith("file:")]) == 1
     assert tab.troubles == []
+    assert tab.evaluate("window.hacked") is None
     assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
