@@ -124,7 +124,7 @@ def build(
     keys = trace_keys(history, (op.index for op in operations))
     steps = read_trace(trace, keys) if trace is not None and trace.is_dir() else []
     order = {p: i for i, p in enumerate(dict.fromkeys(op.process for op in operations))}
-    rows = _rows(operations, _by_operation(steps, keys), order, labels(anomaly, history))
+    rows = _rows(operations, _by_operation(steps, keys, history), order, labels(anomaly, history))
     if rows:
         known = fault_records(history) if faults is None else faults
         rows += _fault_rows(known, rows, order)
@@ -160,10 +160,15 @@ def _valid(history: History, indices: Iterable[int]) -> list[int]:
     return list(found)
 
 
-def _by_operation(steps: Sequence[Step], keys: dict[tuple[int, int], int]) -> dict[int, list[Step]]:
+def _by_operation(
+    steps: Sequence[Step], keys: dict[tuple[int, int], int], history: History
+) -> dict[int, list[Step]]:
+    """What each operation sent; what was over before its call only tidied up the connection."""
     grouped: dict[int, list[Step]] = {}
     for step in steps:
-        grouped.setdefault(keys[step.process, step.n], []).append(step)
+        index = keys[step.process, step.n]
+        if step.ended > history.time[index]:
+            grouped.setdefault(index, []).append(step)
     return grouped
 
 

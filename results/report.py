@@ -299,6 +299,7 @@ def _again(result: Result) -> dict[str, Any]:
         repeat.append({"label": "the whole spec (spec.json)", "text": text})
     environment = dict(result.environment)
     settings = environment.pop("settings", {})
+    environment |= environment.pop("versions", {})
     return {
         "repeat": [{**line, "label": line["label"].capitalize()} for line in repeat],
         "caveat": repro.CAVEAT if result.spec else "",

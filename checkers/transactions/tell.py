@@ -18,6 +18,8 @@ from .graph import BY_PROCESS, BY_TIME, PROCESS, REALTIME, RELATIONS, RW, UNSEEN
 
 _MOST = 12
 """Micro-operations of one transaction that a sentence shows."""
+_ENDS = 3
+"""Elements at the end of a long list that are told: there is what was seen, and what was not."""
 
 _JUST = 1_000
 """Nanoseconds: what ended so shortly before ended just before."""
@@ -290,7 +292,7 @@ def _and(told: Sequence[str]) -> str:
 def _seen(value: Any) -> str:
     if isinstance(value, list | tuple):
         shown = [show(each) for each in value]
-        if len(shown) > 2 * _MOST:
-            shown = [f"… {len(shown) - _MOST} elements …", *shown[-_MOST:]]
+        if len(shown) > 2 * _ENDS:
+            shown = [f"… {len(shown) - _ENDS} elements …", *shown[-_ENDS:]]
         return f"[{' '.join(shown)}]"
     return show(value)

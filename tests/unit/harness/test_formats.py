@@ -273,3 +273,15 @@ def test_keywords_stand_where_jepsen_has_them():
         '{:process 0, :type :fail, :f "a b", :value nil, :error "no \\"x\\"\\n"}'
     )
     assert ":dokkaebi {:result 7}" in line(process=0, type="ok", f="add", value=1, result=7)
+
+
+def test_what_is_no_unicode_is_spelled_out():
+    from dokkaebi.harness.formats.jsonl import decode_lines, encode_op
+    from dokkaebi.harness.history import Op
+
+    strange = Op(
+        time=1, process=0, type="ok", f="read", value=["k\udcff", ["\ud800", 1]], error="\udcfe"
+    )
+    (read,) = decode_lines(encode_op(strange), source="x")
+    assert (read.value, read.error) == (["k\\udcff", ["\\ud800", 1]], "\\udcfe")
+    assert (read.time, read.process, read.type) == (1, 0, "ok")

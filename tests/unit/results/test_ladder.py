@@ -49,6 +49,19 @@ def test_a_statement_that_waited_is_told_in_two_rows(tmp_path):
     assert kinds == ["sent", "step", "got"]
 
 
+def test_what_only_tidied_up_before_the_call_is_not_shown(tmp_path):
+    folder = store.new_run(tmp_path, "tidy")
+    recorder = samples.Recorder()
+    one = recorder.op(0, "add", ["x", 1], 10_000, 90_000, steps=[
+        (-5_000, 2_000, "ROLLBACK", None, None), (10_000, 20_000, "UPDATE x", None, "UPDATE 1")
+    ])  # fmt: skip
+    history = recorder.history()
+    recorder.write_trace(folder / store.TRACE)
+    anomaly = Anomaly(type="lost-update", sentence="", ops=(samples.find(history, *one),))
+    shown = ladder.build(anomaly, history, trace=folder / store.TRACE)
+    assert [row.text for row in shown.rows if row.kind != "return"] == ["add x 1", "UPDATE x"]
+
+
 def test_a_cycle_has_an_arrow_for_each_edge_with_its_sentence(tmp_path):
     shown = drawn(tmp_path, "append").ladder
     assert len(shown.arrows) == 2
