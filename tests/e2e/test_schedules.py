@@ -9,6 +9,9 @@ import psutil
 import pytest
 
 from dokkaebi.backends.etcd import Etcd
+from dokkaebi.backends.mariadb import MariaDB
+from dokkaebi.backends.nats import Nats
+from dokkaebi.backends.rabbitmq import Rabbit
 from dokkaebi.backends.zookeeper import ZooKeeper
 from dokkaebi.compose import Servers, run
 from dokkaebi.harness.choosing import Wish
@@ -30,6 +33,17 @@ TARGETS = (
     ("lock/redlock", "valkey", "five"),
     *([("register/etcd-key", "etcd", None)] if Etcd.available() else []),
     *([("register/znode", "zookeeper", None)] if ZooKeeper.available() else []),
+    *(
+        [("set/insert-mariadb", "mariadb", topology) for topology in (None, *MariaDB.clusters)]
+        if MariaDB.available()
+        else []
+    ),
+    *(
+        [("lock/rabbitmq-one-message", "rabbitmq", topology) for topology in Rabbit.topologies]
+        if Rabbit.available()
+        else []
+    ),
+    *([("queue/nats-at-least-once", "nats", None)] if Nats.available() else []),
 )
 
 
