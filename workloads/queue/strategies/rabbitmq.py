@@ -10,6 +10,7 @@ from typing import Any
 from ....harness.context import Context
 from .effects import Effects
 
+SERVERS = 3
 TRANSIENT, PERSISTENT = 1, 2
 """Delivery modes."""
 
@@ -46,7 +47,7 @@ class _Broker:
 
         self.point, self.effects_had = ctx.point, Effects(ctx.postgres)
         self.properties = BasicProperties(delivery_mode=self.mode)
-        self.channel = ctx.rabbitmq.channel()
+        self.channel = self._server(ctx).channel()
         if self.confirmed:
             self.channel.confirm_delivery()
 
@@ -67,6 +68,10 @@ class _Broker:
     def effects(self) -> list[Any]:
         """All that was had."""
         return self.effects_had.all()
+
+    def _server(self, ctx: Context) -> Any:
+        """Whom this worker asks."""
+        return ctx.rabbitmq
 
     def _work(self, tag: int, text: str) -> None:
         self.effects_had.have(text)
@@ -194,3 +199,7 @@ class Mirrored(_Broker):
     delivery = "at-least"
     queue = "mirrored-jobs"
     params = BACKLOG
+
+    def _server(self, ctx: Context) -> Any:
+        """A server of its own, as applications have that run beside one."""
+        return ctx.node("rabbitmq", f"n{ctx.worker % SERVERS + 1}")
