@@ -326,6 +326,8 @@ class Cluster(Protocol):
 
     nodes: Sequence[Any]
     """The nodes, in the order of their names."""
+    size: int
+    """How many nodes it has, or will have when it is started."""
     shapes: tuple[Shape, ...]
     """The partitions that its links can express."""
     ready_s: float

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from ..harness.engine import Arena
 from ..harness.protocols import CLIENTS, Backend, Cluster, Evidence, Held, Pair, Shape
 from .targets import topologies_of
 
-_AMONG_MANY: Sequence[Shape] = ("halves", "ring")
+_AMONG_MANY: Sequence[Shape] = ("halves",)
 """Shapes that are others' twins among three nodes."""
+
+LEAST: Mapping[Shape, int] = {"replica": 2, "bridge": 3, "ring": 4}
+"""How many nodes a shape needs: in a smaller ring, everybody is next to everybody."""
 
 
 class Partition:
@@ -29,6 +32,11 @@ class Partition:
     def missing(self, backend: Backend) -> str | None:
         """It needs links that are ours, and that can be cut in this shape."""
         if isinstance(backend, Cluster):
+            if self.shape is not None and backend.size < LEAST.get(self.shape, 1):
+                return (
+                    f"{self.name} needs {LEAST[self.shape]} nodes; "
+                    f"this cluster of {backend.name} has {backend.size}"
+                )
             if self.shape is None or self.shape in backend.shapes:
                 return None
             return f"the links of {backend.name} can express only {', '.join(backend.shapes)}"
@@ -139,7 +147,8 @@ def grudge(cluster: Any, shape: Shape | None, rng: random.Random) -> tuple[list[
     rng.shuffle(names)
     if shape is None:
         without = ("clients", *(_AMONG_MANY if len(names) < 4 else ()))
-        shape = rng.choice([each for each in cluster.shapes if each not in without])
+        can = [each for each in cluster.shapes if len(names) >= LEAST.get(each, 1)]
+        shape = rng.choice([each for each in can if each not in without])
     of_primary = shape in ("primary", "replica", "clients")
     one = cluster.primary().name if of_primary else names[0]
     others = [name for name in names if name != one]

@@ -203,6 +203,7 @@ def test_a_cluster_of_three_is_ready_soon_and_leaves_nothing(household, make):
         ("set/insert", "failover", "no replica to promote"),
         ("set/insert", "kill-replicas", "no cluster"),
         ("set/async-replication", "partition-bridge", "can express only"),
+        ("set/async-failover", "partition-ring", "needs 4 nodes; this cluster of postgres has 3"),
         ("lock/redlock", "lag", "no replica to hold back"),
     ],
 )
