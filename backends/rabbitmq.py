@@ -107,9 +107,23 @@ class Rabbit(Quorum):
         return dsn, {"ports": list(ports)}
 
     def empty(self) -> None:
-        """Delete all queues."""
-        if not wait_until(lambda: any(node.clear() for node in self.nodes), EMPTY_S, every_s=0.2):
+        """Delete all queues; a cluster that cannot is started anew, as operators would."""
+        if self._emptied():
+            return
+        self.start_anew()
+        if not self._emptied():
             raise Broken(f"{self.name}: the queues of a run could not be deleted")
+
+    def _emptied(self) -> bool:
+        return wait_until(lambda: any(node.clear() for node in self.nodes), EMPTY_S, every_s=0.2)
+
+    def start_anew(self) -> None:
+        """Start all but one anew; those that find no other begin with what he has."""
+        trusted = max(self.nodes, key=lambda node: node.sees())
+        for node in self.nodes:
+            if node is not trusted:
+                node.kill()
+                node.restart()
 
     def settings(self) -> dict[str, str]:
         """What decides about partitions."""
@@ -138,13 +152,8 @@ class RabbitCluster(Rabbit):
         if any(self._down()):
             return
         wait_until(lambda: self.ready() or _gave_up(said), WHOLE_S, every_s=0.1)
-        if self.ready():
-            return
-        trusted = max(self.nodes, key=lambda node: node.sees())
-        for node in self.nodes:
-            if node is not trusted:
-                node.kill()
-                node.restart()
+        if not self.ready():
+            self.start_anew()
 
 
 def _gave_up(said: Sequence[tuple[Path, int]]) -> bool:

@@ -7,6 +7,7 @@ import time
 from typing import Any, ClassVar
 
 from ..harness.engine import Arena
+from ..harness.errors import Broken
 from ..harness.protocols import Backend, Evidence, Interrupt, Interruption
 
 AGAIN_S = 0.05
@@ -53,6 +54,7 @@ class _SessionStrike:
         self.target = f"{backend.name}'s sessions"
         self.processes: list[int] = []
         self._struck = 0
+        self._mute = ""
         self.began = self._ended = 0.0
 
     def intent(self) -> dict[str, Any]:
@@ -62,7 +64,11 @@ class _SessionStrike:
         self.began = time.monotonic()
         deadline = self.began + 10 * AGAIN_S
         while time.monotonic() < deadline:
-            self._struck += self.backend.interrupt(self._how)
+            try:
+                self._struck += self.backend.interrupt(self._how)
+            except Broken as error:
+                # Another fault of the same moment may have stopped the server.
+                self._mute = str(error)
             time.sleep(AGAIN_S)
         self._ended = time.monotonic()
 
@@ -70,6 +76,8 @@ class _SessionStrike:
         """What was ended stays ended; clients open anew by themselves."""
 
     def evidence(self) -> Evidence:
+        if self._mute and not self._struck:
+            return Evidence(False, f"the server could not be asked: {self._mute}")
         return Evidence(
             self._struck > 0,
             f"the server says that it struck {self._struck} sessions within "

@@ -13,6 +13,7 @@ from dokkaebi.backends.valkey_cluster import ValkeyCluster
 from dokkaebi.compose import Servers, run
 from dokkaebi.harness.choosing import Wish
 from dokkaebi.harness.protocols import CLIENTS
+from dokkaebi.harness.spec import SECOND
 from dokkaebi.results.live import Silent
 
 
@@ -194,6 +195,13 @@ def test_a_cluster_of_three_is_ready_soon_and_leaves_nothing(household, make):
     assert not [process for process in processes if process.is_running()]
     # 5 s are promised; three times that for a machine that has other things to do.
     assert ready < 15
+
+
+def test_sessions_of_a_server_that_is_down_cannot_be_ended_and_that_is_said(judged):
+    said = judged("set/insert", on="postgres", faults=["kill+terminate"], lasts=2 * SECOND)
+    took = {fault["name"]: fault["took_effect"] for fault in said["faults"]}
+    assert took["kill"] >= 1
+    assert took["terminate"] == 0
 
 
 @pytest.mark.parametrize(
