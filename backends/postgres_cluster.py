@@ -29,6 +29,9 @@ TOPOLOGIES: Mapping[str, tuple[Mapping[str, str], Mapping[str, str]]] = {
 }
 """What the primary and the standbys are told besides."""
 
+TIMELINE = "SELECT ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int"
+RECEIVED = "SELECT received_tli FROM pg_stat_wal_receiver WHERE status = 'streaming'"
+
 CATCH_UP_S = 20.0
 SOON_S = 6.0
 """How long a standby may take until it streams again, or its replay stands still."""
@@ -169,10 +172,14 @@ class PostgresCluster(PostgresRuns, Cluster):
         self.await_ready()
 
     def _streams(self, node: PostgresServer) -> bool:
-        """Whether a standby streams from the primary, at once or soon."""
-        asked = "SELECT state FROM pg_stat_replication WHERE application_name = %s"
+        """Whether a standby streams from the primary on its timeline, at once or soon.
+
+        One that had received more of the old primary's log than the new one begins to stream again
+        and again, and is cut off each time where the timelines part.
+        """
+        ((timeline,),) = self.leader.ask(TIMELINE)
         return node.role() == "replica" and wait_until(
-            lambda: ("streaming",) in self.leader.ask(asked, (node.name,)), SOON_S
+            lambda: node.ask(RECEIVED) == [(timeline,)], SOON_S
         )
 
     def _take_back(self, node: PostgresServer) -> None:

@@ -8,6 +8,7 @@ import pytest
 import redis
 
 from dokkaebi import UsageError
+from dokkaebi.backends import postgres_cluster
 from dokkaebi.backends.postgres_cluster import PostgresCluster
 from dokkaebi.backends.valkey_cluster import ValkeyCluster
 from dokkaebi.compose import Servers, run
@@ -106,6 +107,26 @@ def test_after_a_failover_the_old_primary_follows_the_new_one(postgres):
     postgres.rejoin()
     assert old.role() == "replica"
     assert postgres.ready()
+
+
+def test_a_standby_that_has_more_than_the_new_primary_follows_it_too(postgres):
+    old = postgres.leader
+    behind, ahead = [node for node in postgres.nodes if node is not old]
+    postgres.cut([(old.name, behind.name), (behind.name, old.name)])
+    try:
+        old.ask("CREATE TABLE only_some_have_this AS SELECT generate_series(1, 1000)")
+        assert until(lambda: ahead.received() > behind.received())
+        assert postgres.promote(most=False) is behind
+    finally:
+        postgres.reconnect()
+    postgres.rejoin()
+    assert postgres.answers()
+    ((timeline,),) = behind.ask(postgres_cluster.TIMELINE)
+    assert timeline > 1
+    for node in (old, ahead):
+        assert node.ask(postgres_cluster.RECEIVED) == [(timeline,)]
+    target = behind.applied()
+    assert until(lambda: all(node.applied() >= target for node in postgres.nodes))
 
 
 def test_a_replica_that_is_held_back_falls_behind_and_catches_up(postgres):
