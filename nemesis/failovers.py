@@ -89,10 +89,11 @@ class _FailoverStrike:
         except Broken as error:
             # Whoever could be promoted was struck as well: no failover, and that is said.
             self._roles = str(error)
-            return
         self._took = time.monotonic() - self.began
         if self.fate == "resumed":
             self.old.resume()
+        if self.new is None:
+            return
         self._roles = f"{self.new.name} says {self.new.role()}, {self.old.name} {self.old.role()}"
         self.target = f"{self.backend.name}: {self.old.name} gives way to {self.new.name}"
 

@@ -218,6 +218,13 @@ def test_a_cluster_of_three_is_ready_soon_and_leaves_nothing(household, make):
     assert ready < 15
 
 
+def test_a_primary_that_was_stopped_goes_on_where_nobody_could_be_promoted(judged):
+    # After a rolling restart nobody is a ready replica yet; what heals first waits for all nodes.
+    both = "rolling-restart+failover-resumed"
+    said = judged("set/sadd", on="valkey:replicas", faults=[both], lasts=SECOND // 3)
+    assert {fault["name"] for fault in said["faults"]} == set(both.split("+"))
+
+
 def test_sessions_of_a_server_that_is_down_cannot_be_ended_and_that_is_said(judged):
     said = judged("set/insert", on="postgres", faults=["kill+terminate"], lasts=2 * SECOND)
     took = {fault["name"]: fault["took_effect"] for fault in said["faults"]}
