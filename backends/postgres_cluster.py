@@ -165,6 +165,8 @@ class PostgresCluster(PostgresRuns, Cluster):
 
     def rejoin(self) -> None:
         """Every node but the one that clients are led to follows that one, made anew if need be."""
+        if self.leader in self._down():
+            self.leader.restart()
         for node in self.nodes:
             if node is not self.leader and (node.spoilt or not self._streams(node)):
                 self._take_back(node)

@@ -225,6 +225,13 @@ def test_a_primary_that_was_stopped_goes_on_where_nobody_could_be_promoted(judge
     assert {fault["name"] for fault in said["faults"]} == set(both.split("+"))
 
 
+def test_a_new_primary_that_was_killed_too_is_started_before_anybody_follows_it(judged):
+    said = judged("set/insert", on="postgres:replicas", faults=["failover+kill-primary"])
+    assert [fault["took_effect"] for fault in said["faults"]] == [
+        fault["count"] for fault in said["faults"]
+    ]
+
+
 def test_sessions_of_a_server_that_is_down_cannot_be_ended_and_that_is_said(judged):
     said = judged("set/insert", on="postgres", faults=["kill+terminate"], lasts=2 * SECOND)
     took = {fault["name"]: fault["took_effect"] for fault in said["faults"]}
