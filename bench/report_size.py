@@ -74,12 +74,13 @@ def open_in_browser(page: Path) -> tuple[list[float], list[float]]:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=CHROMIUM
         )
-        took = []
+        took: list[float] = []
+        zoomed: list[float] = []
         for _ in range(5):
             tab = browser.new_page(viewport={"width": 1280, "height": 900})
             tab.goto(page.as_uri())
             took.append(ready_ms(tab))
-            zoomed = zoom_ms(tab)
+            zoomed += zoom_ms(tab)
             tab.close()
         browser.close()
     return took, zoomed

@@ -92,11 +92,16 @@ def _overlapping(key: I64, begin: I64, end: I64, keys: int) -> I64:
     return every - apart.astype(np.int64)
 
 
-def by_key(history: History, keyed: Touched, anomalies: Sequence[Anomaly]) -> tuple[KeyStats, ...]:
-    """The figures of at most `MOST_KEYS` keys: those that anomalies touch, then the busiest."""
+def by_key(
+    history: History, keyed: Touched, met: I64, anomalies: Sequence[Anomaly]
+) -> tuple[KeyStats, ...]:
+    """The figures of at most `MOST_KEYS` keys: those that anomalies touch, then the busiest.
+
+    `met` are the `conflicts` of each key.
+    """
     if len(keyed.names) < 2:
         return ()
-    met, table = conflicts(keyed), history.table
+    table = history.table
     accused = _accused(history, keyed, anomalies)
     size = np.bincount(keyed.key, minlength=len(keyed.names))
     first = sorted(accused, key=lambda key: (-met[key], -size[key]))

@@ -30,6 +30,7 @@ def stats(history: History, contends: Contends, anomalies: Sequence[Anomaly] = (
     """The figures of the main and final phases; the dry run is left out."""
     table = history.table
     keyed = touched(history, contends)
+    met = conflicts(keyed)
     counted = ~table.dry
     ok = counted & (table.type == OK)
     main = counted & ~_in_phase(history, "final")
@@ -43,14 +44,14 @@ def stats(history: History, contends: Contends, anomalies: Sequence[Anomaly] = (
         seconds=seconds,
         ops_per_second=succeeded / seconds if seconds else 0.0,
         latency_ms=latency(history, ok),
-        conflicts=int(conflicts(keyed).sum()),
+        conflicts=int(met.sum()),
         handovers=_handovers(history),
         deadlocks=sum(map(bool, map(_DEADLOCK.match, errors))),
         left_open=_marked(history, ok, "left_open"),
         suspicious=_marked(history, ok, "suspicious"),
         errors=dict(Counter(map(_said, errors)).most_common(MOST_ERRORS)),
         keys=len(keyed.names),
-        by_key=by_key(history, keyed, anomalies),
+        by_key=by_key(history, keyed, met, anomalies),
     )
 
 

@@ -20,7 +20,7 @@ _UNSAFE = re.compile(
     "\ufff9-\ufffb\ufffe\uffff\ud800-\udfff\U000e0000-\U000e007f]"
 )
 _FOREVER: int = int(FOREVER)
-MOPS = ("r", "w", "append")
+_MOPS = ("r", "w", "append")
 """What a transaction may ask of a key."""
 
 
@@ -116,7 +116,7 @@ def _is_txn(f: str, value: Any) -> bool:
         isinstance(value, list)
         and (f == "txn" or bool(value))
         and all(
-            isinstance(mop, list) and len(mop) == 3 and (f == "txn" or mop[0] in MOPS)
+            isinstance(mop, list) and len(mop) == 3 and (f == "txn" or mop[0] in _MOPS)
             for mop in value
         )
     )
