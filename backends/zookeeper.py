@@ -23,6 +23,9 @@ from .zookeeper_server import MISSING, SESSION_S, Reached, ZooKeeperServer, foun
 NEW_LEADER_S = 1.0
 """A follower may be sooner at a new leader's door than the leader."""
 
+SERVES_S = 3.0
+"""How long a server that serves may take to open a session."""
+
 
 _log = logging.getLogger(__name__)
 _log.addHandler(logging.NullHandler())
@@ -103,6 +106,18 @@ class ZooKeeper(Quorum):
             and self.primary().followers() >= self.size - 1
         )
 
+    def answers(self) -> bool:
+        """Whether it is whole, and every server opens sessions: that takes the word of a quorum.
+
+        A leader in step with its followers, as it says, may commit nothing all the same.
+        """
+        return self.ready() and all(_serves(node) for node in self.nodes)
+
+    def start_anew(self) -> None:
+        """Start all servers anew: what was acknowledged is in their logs."""
+        self.kill()
+        self.restart()
+
     # --- damaged nodes ---------------------------------------------------------------------------
 
     def cannot_spoil(self) -> str | None:
@@ -159,14 +174,24 @@ class ZooKeeper(Quorum):
 class _Admin:
     """A client for what belongs to no run; its errors become `Broken`."""
 
-    def __init__(self, node: ZooKeeperServer) -> None:
+    def __init__(self, node: ZooKeeperServer, *, patience_s: float = 10.0) -> None:
         from kazoo.client import KazooClient
 
+        self._node = node
+        self._patience_s = patience_s
         hosts = f"{node.site.host}:{node.port}"
-        self._client = KazooClient(hosts=hosts, timeout=10.0, logger=_log)
+        self._client = KazooClient(hosts=hosts, timeout=patience_s, logger=_log)
 
     def __enter__(self) -> Any:
-        self._client.start(timeout=10.0)
+        from kazoo.handlers.threading import KazooTimeoutError
+
+        try:
+            self._client.start(timeout=self._patience_s)
+        except KazooTimeoutError as error:
+            self._client.close()
+            raise Broken(
+                f"zookeeper: {self._node.name} opened no session within {self._patience_s:g} s"
+            ) from error
         return self._client
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
@@ -176,6 +201,14 @@ class _Admin:
         self._client.close()
         if isinstance(error, KazooException):
             raise Broken(f"zookeeper: {type(error).__name__} {error}") from error
+
+
+def _serves(node: ZooKeeperServer) -> bool:
+    try:
+        with _Admin(node, patience_s=SERVES_S):
+            return True
+    except Broken:
+        return False
 
 
 def _remove(zookeeper: Any, path: str) -> None:

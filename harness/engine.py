@@ -25,7 +25,7 @@ from .history import History, Op
 from .household import Household
 from .journal import PARENT, Segment, merge, read_segments
 from .orders import WorkerConfig
-from .protocols import Backend, ClientSpec, Cluster, Workload
+from .protocols import Backend, ClientSpec, Cluster, StartAnew, Workload
 from .spec import Spec
 
 TICK_S = 0.25
@@ -340,14 +340,18 @@ class Engine:
         return done
 
     def _recover(self) -> None:
-        """Wait until every backend answers again."""
-        began = time.monotonic()
+        """Wait until every backend answers again; some are started anew where they do not."""
         for backend in self._backends.values():
             patience = backend.ready_s if isinstance(backend, Cluster) else RECOVERY_S
-            while not backend.answers():
-                if time.monotonic() > began + patience:
-                    raise Broken(f"{backend.name} does not answer {patience:g} s after healing")
-                time.sleep(0.05)
+            if _answers(backend, patience):
+                continue
+            trouble = f"{backend.name} does not answer {patience:g} s after healing"
+            if not isinstance(backend, StartAnew):
+                raise Broken(trouble)
+            self._view.note(f"{trouble}; it is started anew")
+            backend.start_anew()
+            if not _answers(backend, patience):
+                raise Broken(f"{trouble}, nor after it was started anew")
 
     def _linger(self) -> None:
         """Wait until no client session of this run is left; an abandoned write may still land."""
@@ -381,3 +385,13 @@ class Engine:
                 faults_took_effect=arena.took_effect,
             )
         )
+
+
+def _answers(backend: Backend, patience_s: float) -> bool:
+    """Whether it answers in time."""
+    deadline = time.monotonic() + patience_s
+    while not backend.answers():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True

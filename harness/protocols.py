@@ -366,6 +366,14 @@ class Held(msgspec.Struct, frozen=True):
 
 
 @runtime_checkable
+class StartAnew(Cluster, Protocol):
+    """A cluster that can be started anew without losing what it acknowledged."""
+
+    def start_anew(self) -> None:
+        """Start its nodes anew, as operators would where it does not become whole by itself."""
+
+
+@runtime_checkable
 class Promote(Cluster, Protocol):
     """A cluster in which a replica can be made the primary."""
 

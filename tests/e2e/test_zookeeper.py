@@ -10,7 +10,7 @@ from places import Place, lent, outcome, until
 from dokkaebi import UsageError
 from dokkaebi.compose import run
 from dokkaebi.harness.choosing import Wish
-from dokkaebi.harness.protocols import CLIENTS, Cluster, Kill, Logs, Pause
+from dokkaebi.harness.protocols import CLIENTS, Cluster, Kill, Logs, Pause, StartAnew
 from dokkaebi.harness.spec import SECOND
 from dokkaebi.results.live import Silent
 
@@ -56,6 +56,22 @@ def test_all_are_killed_and_come_back(zookeeper_cluster, place):
     zookeeper_cluster.kill()
     zookeeper_cluster.restart()
     assert place.open().handle.get("/kept-by-all")[0] == b"1"
+
+
+def test_one_that_looks_whole_and_opens_no_sessions_is_started_anew(
+    zookeeper_cluster, place, monkeypatch
+):
+    place.open().handle.create("/kept-anew", b"1")
+    assert isinstance(zookeeper_cluster, StartAnew)
+    assert zookeeper_cluster.answers()
+    with monkeypatch.context() as patched:
+        patched.setattr(zookeeper_cluster, "ready", lambda: True)
+        zookeeper_cluster.pause()
+        assert not zookeeper_cluster.answers()
+        zookeeper_cluster.resume()
+    zookeeper_cluster.start_anew()
+    assert zookeeper_cluster.answers()
+    assert place.open().handle.get("/kept-anew")[0] == b"1"
 
 
 def test_a_paused_server_does_not_answer(zookeeper_cluster):
@@ -259,4 +275,23 @@ def test_a_lock_that_ends_with_its_session_is_caught(judged):
 
 def test_registers_hold_under_faults(judged):
     result = judged("register/znode", seconds=20, faults=("partition", "kill"))
+    assert result["verdict"] == "holds", result["reason"]
+
+
+def test_a_run_goes_on_once_the_ensemble_was_started_anew(judged, zookeeper_cluster, monkeypatch):
+    ensemble, begun = type(zookeeper_cluster), []
+
+    def start_anew():
+        begun.append(True)
+        zookeeper_cluster.ready_s = ensemble.ready_s
+        ensemble.start_anew(zookeeper_cluster)
+
+    def answers():
+        return bool(begun) and ensemble.answers(zookeeper_cluster)
+
+    monkeypatch.setattr(zookeeper_cluster, "ready_s", 0.5)
+    monkeypatch.setattr(zookeeper_cluster, "answers", answers)
+    monkeypatch.setattr(zookeeper_cluster, "start_anew", start_anew)
+    result = judged("register/znode", seconds=3, faults=())
+    assert begun == [True]
     assert result["verdict"] == "holds", result["reason"]
