@@ -162,12 +162,17 @@ class NatsServer(LocalServer):
         ]
 
     def followed(self) -> int:
-        """How many others it has heard of lately, in the streams that it takes itself to lead."""
+        """How many others it has heard of lately, in the streams that it takes itself to lead.
+
+        A stream of one replica has nobody to hear of; who leads no stream at all has -1.
+        """
         try:
             led = [group for group in self.streams() if group.get("leader") == self.name]
-            peers = [peer for group in led for peer in group.get("replicas", ())]
         except Broken:
             return -1
+        if not led:
+            return -1
+        peers = [peer for group in led for peer in group.get("replicas", ())]
         return sum(int(peer.get("active", 0)) < LATELY_NS for peer in peers)
 
     def role(self) -> str:

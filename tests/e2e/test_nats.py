@@ -86,6 +86,25 @@ def test_the_leader_is_that_of_the_run_s_stream(nats_cluster, place):
     assert until(lambda: nats_cluster.primary().name == leader, 3)
 
 
+def test_the_home_of_a_single_replica_is_the_primary_wherever_it_is(nats_cluster, place):
+    """Who leads the cluster's own group has no stream of its own then, and is not it."""
+    last = nats_cluster.nodes[-1]
+    if last.leads() == last.name:  # it would not come before any other home
+        last.kill()
+        nats_cluster.restart()
+    nats, homes = place.open().handle, set()
+
+    def home_found():
+        nats.add_stream("jobs", ["job"], replicas=1, storage="memory")
+        home = nats.stream_info("jobs")["cluster"]["leader"]
+        assert until(lambda: nats_cluster.primary().name == home, 3)
+        nats.delete_stream("jobs")
+        homes.add(home)
+        return len(homes) == len(nats_cluster.nodes)
+
+    assert until(home_found, 30), homes
+
+
 def test_what_was_acknowledged_survives_the_leaders_death(nats_cluster, place):
     nats = stream(place.open())
     for number in range(20):
