@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from ..harness.engine import Arena
+from ..harness.errors import Broken
 from ..harness.protocols import Backend, Evidence, Lag
 from .targets import Which, chosen, topologies_of
 
@@ -48,7 +49,9 @@ class _LagStrike:
         self.nodes = nodes
         self.target = target
         self.processes: list[int] = []
-        self._behind: list[int] = []
+        self._held: list[Any] = []
+        self._behind: dict[str, int] = {}
+        self._refused: list[str] = []
         self.began = self._ended = 0.0
 
     def intent(self) -> dict[str, Any]:
@@ -57,21 +60,27 @@ class _LagStrike:
     def inject(self) -> None:
         self.began = time.monotonic()
         for node in self.nodes:
-            self.backend.hold_back(node)
+            try:
+                self.backend.hold_back(node)
+                self._held.append(node)
+            except Broken as error:
+                # Another fault of the same moment may have stopped it, or made it the primary.
+                self._refused.append(f"{node.name} could not be held back ({error})")
 
     def heal(self) -> None:
-        if not self._behind:
-            self._behind = [self.backend.behind(node) for node in self.nodes]
+        for node in self._held:
+            try:
+                self._behind[node.name] = self.backend.behind(node)
+            except Broken as error:
+                self._refused.append(f"{node.name} could not be asked ({error})")
         for node in self.nodes:
             self.backend.let_go(node)
         self._ended = time.monotonic()
 
     def evidence(self) -> Evidence:
-        told = ", ".join(
-            f"{node.name} by {behind:,} bytes"
-            for node, behind in zip(self.nodes, self._behind, strict=False)
-        )
+        told = [f"{name} by {behind:,} bytes" for name, behind in self._behind.items()]
+        said = "; ".join([", ".join(told) or "not measured", *self._refused])
         return Evidence(
-            bool(self._behind) and min(self._behind) > 0,
-            f"after {self._ended - self.began:.2f} s they were behind: {told or 'not measured'}",
+            bool(self._behind) and min(self._behind.values()) > 0,
+            f"after {self._ended - self.began:.2f} s they were behind: {said}",
         )

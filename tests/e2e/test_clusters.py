@@ -232,6 +232,22 @@ def test_a_new_primary_that_was_killed_too_is_started_before_anybody_follows_it(
     ]
 
 
+@pytest.mark.parametrize("failover", ["failover", "failover-running"])
+def test_who_is_no_replica_any_more_cannot_be_held_back_and_that_is_said(
+    judged, tmp_path, failover
+):
+    """The old primary is down, or thinks that it is one still."""
+    said = judged("set/insert", on="postgres:replicas", faults=[f"{failover}+lag"])
+    took = {fault["name"]: fault["took_effect"] for fault in said["faults"]}
+    assert took[failover] >= 1
+    lines = (tmp_path / "latest" / "history.jsonl").read_text().splitlines()
+    lags = [
+        op["ext"]["evidence"] for op in map(json.loads, lines) if op["f"] == "lag" and "ext" in op
+    ]
+    assert lags
+    assert all("could not be held back" in sentence for sentence in lags)
+
+
 def test_sessions_of_a_server_that_is_down_cannot_be_ended_and_that_is_said(judged):
     said = judged("set/insert", on="postgres", faults=["kill+terminate"], lasts=2 * SECOND)
     took = {fault["name"]: fault["took_effect"] for fault in said["faults"]}
