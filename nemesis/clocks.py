@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from ..harness.engine import Arena
+from ..harness.errors import Broken
 from ..harness.protocols import Backend, Evidence, SkewClock
 from .targets import Which, chosen, nodes_of
 
@@ -52,6 +53,7 @@ class _ClockStrike:
         self.target = f"{target}: clocks jump by {seconds:+g} s"
         self.processes: list[int] = []
         self._off: list[float] = []
+        self._mute: list[str] = []
         self.began = self._ended = 0.0
 
     def intent(self) -> dict[str, Any]:
@@ -61,7 +63,12 @@ class _ClockStrike:
         self.began = time.monotonic()
         for node in self.nodes:
             node.clock.shift(self._seconds)
-        self._off = [node.now() - time.time() for node in self.nodes]
+        for node in self.nodes:
+            try:
+                self._off.append(node.now() - time.time())
+            except Broken as error:
+                # Another fault of the same moment may have stopped it.
+                self._mute.append(f"; {node.name} could not be asked ({error})")
 
     def heal(self) -> None:
         for node in self.nodes:
@@ -73,5 +80,5 @@ class _ClockStrike:
         return Evidence(
             bool(self._off) and all(abs(off - self._seconds) < 2.0 for off in self._off),
             f"the servers' clocks were off by {read or 'nobody knows what'} for "
-            f"{self._ended - self.began:.2f} s",
+            f"{self._ended - self.began:.2f} s{''.join(self._mute)}",
         )

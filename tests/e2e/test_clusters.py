@@ -232,6 +232,19 @@ def test_a_new_primary_that_was_killed_too_is_started_before_anybody_follows_it(
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "faults"),
+    [
+        ("set/insert", "kill+clock"),
+        ("set/async-failover", "kill-primary+clock"),
+        ("lock/redlock-jumping-clocks", "kill-minority+clock-majority"),
+    ],
+)
+def test_the_clock_of_a_server_that_is_down_cannot_be_read_and_nothing_breaks(judged, name, faults):
+    said = judged(name, faults=[faults], lasts=2 * SECOND)
+    assert {fault["name"] for fault in said["faults"]} == set(faults.split("+"))
+
+
 @pytest.mark.parametrize("failover", ["failover", "failover-running"])
 def test_who_is_no_replica_any_more_cannot_be_held_back_and_that_is_said(
     judged, tmp_path, failover
