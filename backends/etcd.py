@@ -76,7 +76,7 @@ class Etcd(Quorum):
     def _recognise(self) -> None:
         """The ids by which the doors tell members apart are those that the members have."""
         for node in self.nodes:
-            told = f"{int(node.status()['header']['member_id']):x}"
+            told = f"{int(node.status(timeout_s=5.0)['header']['member_id']):x}"
             if told != self._ids[node.name]:
                 raise Broken(f"{node.name} calls itself {told}, not {self._ids[node.name]}")
 

@@ -151,9 +151,9 @@ class EtcdServer(LocalServer):
 
         return within(0.5, version)
 
-    def status(self) -> Mapping[str, Any]:
-        """What it says of itself, by its own knowledge alone."""
-        told: Mapping[str, Any] = self.ask("maintenance/status", timeout_s=0.5)
+    def status(self, *, timeout_s: float = 0.5) -> Mapping[str, Any]:
+        """What it says of itself, by its own knowledge alone; raises `Broken`."""
+        told: Mapping[str, Any] = self.ask("maintenance/status", timeout_s=timeout_s)
         return told
 
     def role(self) -> str:

@@ -170,10 +170,8 @@ class NatsServer(LocalServer):
             led = [group for group in self.streams() if group.get("leader") == self.name]
         except Broken:
             return -1
-        if not led:
-            return -1
         peers = [peer for group in led for peer in group.get("replicas", ())]
-        return sum(int(peer.get("active", 0)) < LATELY_NS for peer in peers)
+        return sum(int(peer.get("active", 0)) < LATELY_NS for peer in peers) if led else -1
 
     def role(self) -> str:
         """`leader` of streams (where there are none, of the cluster) or `follower`, as it says

@@ -110,14 +110,14 @@ class Rabbit(Quorum):
         """Delete all queues; a cluster that cannot is started anew, as operators would."""
         if self._emptied():
             return
-        self.start_anew()
+        self._start_anew()
         if not self._emptied():
             raise Broken(f"{self.name}: the queues of a run could not be deleted")
 
     def _emptied(self) -> bool:
         return wait_until(lambda: any(node.clear() for node in self.nodes), EMPTY_S, every_s=0.2)
 
-    def start_anew(self) -> None:
+    def _start_anew(self) -> None:
         """Start all but one anew; those that find no other begin with what he has."""
         trusted = max(self.nodes, key=lambda node: node.sees())
         for node in self.nodes:
@@ -153,7 +153,7 @@ class RabbitCluster(Rabbit):
             return
         wait_until(lambda: self.ready() or _gave_up(said), WHOLE_S, every_s=0.1)
         if not self.ready():
-            self.start_anew()
+            self._start_anew()
 
 
 def _gave_up(said: Sequence[tuple[Path, int]]) -> bool:

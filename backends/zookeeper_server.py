@@ -164,8 +164,12 @@ class ZooKeeperServer(LocalServer):
 
     # --- questions -------------------------------------------------------------------------------
 
-    def ask(self, word: str, *, timeout_s: float = 0.5) -> str:
-        """What it answers to a four-letter word; raises `Broken`."""
+    def ask(self, word: str, *, timeout_s: float = 5.0) -> str:
+        """What it answers to a four-letter word; raises `Broken`.
+
+        Who only wants to know whether it is there asks with less patience: a machine at its limit
+        can keep a healthy Java waiting for longer than half a second.
+        """
         try:
             with socket.create_connection((self.site.host, self.port), timeout=timeout_s) as line:
                 line.sendall(word.encode())
@@ -177,7 +181,7 @@ class ZooKeeperServer(LocalServer):
         """Whether the process answers `ruok` within half a second; it may lack a quorum."""
 
         def ruok() -> None:
-            if self.ask("ruok") != "imok":
+            if self.ask("ruok", timeout_s=0.5) != "imok":
                 raise Broken(f"{self.name} is not ok")
 
         return within(0.5, ruok)
@@ -185,7 +189,7 @@ class ZooKeeperServer(LocalServer):
     def role(self) -> str:
         """`leader` or `follower`, as it says itself; `unknown` if it is mute or lacks a quorum."""
         try:
-            match = re.search(r"^Mode: (\w+)", self.ask("srvr"), re.M)
+            match = re.search(r"^Mode: (\w+)", self.ask("srvr", timeout_s=0.5), re.M)
         except Broken:
             return "unknown"
         return _MODES.get(match[1], "unknown") if match else "unknown"
@@ -193,7 +197,9 @@ class ZooKeeperServer(LocalServer):
     def followers(self) -> int:
         """How many followers it says, as the leader, are in step with it."""
         try:
-            match = re.search(r"^zk_synced_followers\s+(\d+)", self.ask("mntr"), re.M)
+            match = re.search(
+                r"^zk_synced_followers\s+(\d+)", self.ask("mntr", timeout_s=0.5), re.M
+            )
         except Broken:
             return 0
         return int(match[1]) if match else 0

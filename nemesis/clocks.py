@@ -68,7 +68,7 @@ class _ClockStrike:
                 self._off.append(node.now() - time.time())
             except Broken as error:
                 # Another fault of the same moment may have stopped it.
-                self._mute.append(f"; {node.name} could not be asked ({error})")
+                self._mute.append(f"{node.name} could not be asked ({error})")
 
     def heal(self) -> None:
         for node in self.nodes:
@@ -77,8 +77,15 @@ class _ClockStrike:
 
     def evidence(self) -> Evidence:
         read = ", ".join(f"{off:+.1f} s" for off in self._off)
+        lasted = f"for {self._ended - self.began:.2f} s"
         return Evidence(
-            bool(self._off) and all(abs(off - self._seconds) < 2.0 for off in self._off),
-            f"the servers' clocks were off by {read or 'nobody knows what'} for "
-            f"{self._ended - self.began:.2f} s{''.join(self._mute)}",
+            not self._mute
+            and bool(self._off)
+            and all(abs(off - self._seconds) < 2.0 for off in self._off),
+            "; ".join(
+                [
+                    f"the servers' clocks were off by {read or 'nobody knows what'} {lasted}",
+                    *self._mute,
+                ]
+            ),
         )

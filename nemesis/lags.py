@@ -81,6 +81,6 @@ class _LagStrike:
         told = [f"{name} by {behind:,} bytes" for name, behind in self._behind.items()]
         said = "; ".join([", ".join(told) or "not measured", *self._refused])
         return Evidence(
-            bool(self._behind) and min(self._behind.values()) > 0,
+            bool(self._held) and all(self._behind.get(node.name, 0) > 0 for node in self._held),
             f"after {self._ended - self.began:.2f} s they were behind: {said}",
         )

@@ -82,6 +82,19 @@ def test_a_paused_server_does_not_answer(zookeeper_cluster):
     assert until(zookeeper_cluster.ready)
 
 
+def test_a_count_of_sessions_waits_for_a_slow_server(zookeeper_cluster, place):
+    place.open()
+    leader = zookeeper_cluster.primary()
+    leader.pause()
+    back = threading.Timer(0.7, leader.resume)
+    back.start()
+    try:
+        assert leader.sessions() == 1
+    finally:
+        back.join()
+    assert until(zookeeper_cluster.ready)
+
+
 def test_a_leader_that_is_cut_off_is_replaced(zookeeper_cluster):
     cluster = zookeeper_cluster
     old = cluster.primary()
