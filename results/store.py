@@ -171,10 +171,16 @@ def load_history(folder: Path) -> History:
     return merge(segments, meta=meta)
 
 
+_CUT_SHORT = (
+    "the run was killed before its history was put together: what its workers had recorded by then "
+    "is judged"
+)
+
+
 def notes_on(folder: Path) -> tuple[str, ...]:
-    """What of a run's complete history is left out, in words; segments may always end torn."""
+    """What of a run's history is lacking, in words; segments may always end torn."""
     path = folder / HISTORY
-    note = torn_note(path.read_bytes()) if path.is_file() else ""
+    note = torn_note(path.read_bytes()) if path.is_file() else _CUT_SHORT
     return (note,) if note else ()
 
 
