@@ -30,8 +30,8 @@ def nodes_of(backend: Backend) -> Sequence[Any]:
 
 def chosen(backend: Backend, which: Which, rng: random.Random) -> tuple[list[Any], str]:
     """The nodes to strike, drawn from the seed, and how to call them."""
-    if not isinstance(backend, Cluster):
-        return [backend], f"server {backend.name}"
+    if not isinstance(backend, Cluster) or backend.size == 1:
+        return list(nodes_of(backend)), f"server {backend.name}"
     if which == "any":
         which = rng.choice(_ANY)
     struck = _some(backend, which, rng)
@@ -65,6 +65,7 @@ def lacks(backend: Backend, power: type, which: Which) -> str | None:
     """Why a fault of this power cannot strike there; None if it can."""
     if not isinstance(backend, power):
         return f"{backend.name} is no server that we started"
-    if which != "any" and which != "all" and not isinstance(backend, Cluster):
+    several = isinstance(backend, Cluster) and backend.size > 1
+    if which != "any" and which != "all" and not several:
         return f"{backend.name} is one server, no cluster ({topologies_of(backend)})"
     return None

@@ -1,5 +1,6 @@
 """RabbitMQ for real: its life, alone and as a cluster, its links, and what its clients say."""
 
+import random
 import threading
 import time
 
@@ -9,6 +10,7 @@ from places import Place, outcome, until
 
 from dokkaebi import UsageError
 from dokkaebi.harness.protocols import CLIENTS, Cluster, Kill, Logs, Pause
+from dokkaebi.nemesis.targets import chosen, lacks
 
 pika = pytest.importorskip("pika")
 PERSISTENT = pika.BasicProperties(delivery_mode=2)
@@ -102,6 +104,13 @@ def test_what_was_confirmed_survives_a_kill(rabbitmq_server, place):
     channel = place.open().handle.channel()
     found = [channel.basic_get("jobs", auto_ack=True)[2] for _ in range(21)]
     assert found == [*(str(number).encode() for number in range(20)), None]
+
+
+def test_a_cluster_of_one_is_struck_whole_whatever_is_drawn(rabbitmq_server):
+    drawn = [chosen(rabbitmq_server, "any", random.Random(seed)) for seed in range(8)]
+    assert drawn == [([rabbitmq_server.nodes[0]], "server rabbitmq")] * 8
+    assert lacks(rabbitmq_server, Kill, "any") is None
+    assert "one server, no cluster" in lacks(rabbitmq_server, Kill, "replicas")
 
 
 def test_a_paused_server_does_not_answer(rabbitmq_server):
