@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 from ..harness.protocols import Backend, Cluster
 
@@ -28,9 +28,14 @@ def nodes_of(backend: Backend) -> Sequence[Any]:
     return backend.nodes if isinstance(backend, Cluster) else [backend]
 
 
+def _several(backend: Backend) -> TypeGuard[Cluster]:
+    """Whether it is a cluster of more than one server; there are clusters of one."""
+    return isinstance(backend, Cluster) and backend.size > 1
+
+
 def chosen(backend: Backend, which: Which, rng: random.Random) -> tuple[list[Any], str]:
     """The nodes to strike, drawn from the seed, and how to call them."""
-    if not isinstance(backend, Cluster) or backend.size == 1:
+    if not _several(backend):
         return list(nodes_of(backend)), f"server {backend.name}"
     if which == "any":
         which = rng.choice(_ANY)
@@ -65,7 +70,6 @@ def lacks(backend: Backend, power: type, which: Which) -> str | None:
     """Why a fault of this power cannot strike there; None if it can."""
     if not isinstance(backend, power):
         return f"{backend.name} is no server that we started"
-    several = isinstance(backend, Cluster) and backend.size > 1
-    if which != "any" and which != "all" and not several:
+    if which != "any" and which != "all" and not _several(backend):
         return f"{backend.name} is one server, no cluster ({topologies_of(backend)})"
     return None

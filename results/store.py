@@ -172,7 +172,7 @@ def load_history(folder: Path) -> History:
 
 
 _CUT_SHORT = (
-    "the run was killed before its history was put together: what its workers had recorded by then "
+    "the run ended before its history was put together: what its workers had recorded by then "
     "is judged"
 )
 

@@ -106,9 +106,7 @@ def test_a_killed_run_is_read_from_its_segments_a_torn_line_dropped(tmp_path):
 
 def test_what_a_history_lacks_is_told(tmp_path):
     folder = made(tmp_path)
-    assert [note.partition(" before")[0] for note in store.notes_on(folder)] == [
-        "the run was killed"
-    ]
+    assert [note.partition(" before")[0] for note in store.notes_on(folder)] == ["the run ended"]
     whole = '{"process":0,"type":"invoke","f":"add"}\n'
     (folder / store.HISTORY).write_text(whole)
     assert store.notes_on(folder) == ()
