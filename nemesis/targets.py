@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeGuard
+from typing import Any, Literal
 
 from ..harness.protocols import Backend, Cluster
 
@@ -28,7 +28,7 @@ def nodes_of(backend: Backend) -> Sequence[Any]:
     return backend.nodes if isinstance(backend, Cluster) else [backend]
 
 
-def _several(backend: Backend) -> TypeGuard[Cluster]:
+def _several(backend: Backend) -> bool:
     """Whether it is a cluster of more than one server; there are clusters of one."""
     return isinstance(backend, Cluster) and backend.size > 1
 
@@ -44,7 +44,7 @@ def chosen(backend: Backend, which: Which, rng: random.Random) -> tuple[list[Any
     return struck, f"{WORDS[which]} of {backend.name} ({names})"
 
 
-def _some(cluster: Cluster, which: Which, rng: random.Random) -> list[Any]:
+def _some(cluster: Any, which: Which, rng: random.Random) -> list[Any]:
     nodes = list(cluster.nodes)
     primary = cluster.primary()
     if which == "primary":
